@@ -1,0 +1,40 @@
+# Two commands are enough: `make run` and `make test`. Both build .venv first when it is missing or stale.
+SHELL := /bin/bash
+ROOT := $(dir $(abspath $(lastword $(MAKEFILE_LIST))))
+PYTHON ?= python3
+VENV := $(ROOT).venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test test-all fuzz lint bench clean install
+
+run: install
+	cd $(ROOT) && $(BIN)/lossdsl search --model biasedmf --data demo --budget 60s
+
+test: install
+	cd $(ROOT) && $(BIN)/ruff check . && $(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: install lint
+	cd $(ROOT) && $(BIN)/python -m pytest -n 2
+
+fuzz: install
+	cd $(ROOT) && $(BIN)/python benchmarks/fuzz.py
+
+lint: install
+	cd $(ROOT) && $(BIN)/ruff check . && rm -rf build && \
+	$(BIN)/pip install -q --no-deps --target build/typed . && cd build/typed && $(BIN)/mypy --config-file $(ROOT)pyproject.toml -p lossdsl
+
+bench: install
+	cd $(ROOT) && $(BIN)/python benchmarks/run.py check
+
+install: $(STAMP)
+
+# The stamp is touched last, so a cut-off installation starts again.
+$(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt torch
+	$(BIN)/pip install -q --disable-pip-version-check -c $(ROOT)constraints.txt -e "$(ROOT)[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) $(ROOT)build

@@ -1,0 +1,1 @@
+"""The language: grammar, tree, parser, printer and the named losses as text."""

@@ -1,0 +1,5 @@
+"""`python -m lossdsl` is the `lossdsl` command."""
+
+from lossdsl.cli.main import main
+
+main()

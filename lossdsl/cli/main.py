@@ -1,0 +1,124 @@
+"""The `lossdsl` command: finds a command's file, runs it, and turns every failure into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from lossdsl import __version__
+from lossdsl.errors import LossError
+
+# name -> (module, one line for --help). Listed by hand, so that `lossdsl --help` imports no command.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("lossdsl.cli.check", "Say what is provably true of a loss."),
+    "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
+    "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
+    "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
+}
+
+FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class FormulaCommand(click.Command):
+    """A command whose arguments are formulas, which may begin with a minus.
+
+    An argument that begins with `-` is a formula unless it is a declared option or `--declared=value`; an unknown
+    `--word` stays wrong usage.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        takes: dict[str, bool] = {"--help": False}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option):
+                for name in (*param.opts, *param.secondary_opts):
+                    takes[name] = not param.is_flag and not param.count
+        options: list[str] = []
+        formulas: list[str] = []
+        rest = iter(args)
+        for arg in rest:
+            name = arg.split("=", 1)[0]
+            if arg == "--":
+                formulas.extend(rest)
+            elif arg in takes:
+                options.append(arg)
+                if takes[arg]:
+                    options.extend(value for value in [next(rest, None)] if value is not None)
+            elif name.startswith("--") and takes.get(name):
+                options.append(arg)
+            elif name.startswith("--") and name[2:].replace("-", "").isalnum():
+                options.append(arg)  # click says that there is no such option, and suggests one
+            else:
+                formulas.append(arg)
+        return super().parse_args(ctx, [*options, "--", *formulas])
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when that command runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            if close:
+                error.message += f" Did you mean `{close[0]}`?"
+            raise
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(__version__, prog_name="lossdsl")
+def cli() -> None:
+    """Loss functions as formulas: read, proved, compiled, trained with and searched for.
+
+    Example: lossdsl check "-(label*log(pred) + (1-label)*log(1-pred))"
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the console script; always leaves by `SystemExit`."""
+    try:
+        sys.exit(cli.main(args=list(sys.argv[1:] if argv is None else argv), standalone_mode=False) or FINE)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader went away (`| head`). Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINE)
+    except (LossError, OSError) as error:
+        click.echo(f"lossdsl: {error}", err=True)
+        sys.exit(USAGE)
+    except Exception as error:  # the last border: a user never sees a traceback unless they ask for one
+        if os.environ.get("LOSSDSL_DEBUG"):
+            raise
+        click.echo(
+            f"lossdsl: internal error, {type(error).__name__}: {error}\n"
+            "  hint: set LOSSDSL_DEBUG=1 to see where, and please report it",
+            err=True,
+        )
+        sys.exit(USAGE)

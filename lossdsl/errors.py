@@ -1,0 +1,73 @@
+"""Errors that a user can cause: a fact, a place, one hint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Span:
+    """Half-open range of characters in the source, `source[start:end]`."""
+
+    start: int
+    end: int
+
+
+class LossError(ValueError):
+    """Base of every error that lossdsl raises about what a user handed over."""
+
+
+class LossSyntaxError(LossError):
+    """A formula that cannot be read.
+
+    `str(error)` is the whole message with the place, the line, a caret and a hint:
+
+    >>> from lossdsl.errors import LossSyntaxError, Span
+    >>> print(LossSyntaxError("LD002", "unknown function `sigmod`", "-log(sigmod(score))", Span(5, 11),
+    ...                       "did you mean `sigmoid`?"))
+    1:6: LD002 unknown function `sigmod`
+      -log(sigmod(score))
+           ^^^^^^
+      hint: did you mean `sigmoid`?
+    """
+
+    def __init__(self, code: str, message: str, source: str, span: Span, hint: str | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.source = source
+        self.span = span
+        self.hint = hint
+        super().__init__(code, message, source, span, hint)
+
+    @property
+    def line(self) -> int:
+        """Line of the mistake, counted from 1."""
+        return self.source.count("\n", 0, self.span.start) + 1
+
+    @property
+    def column(self) -> int:
+        """Column of the mistake, counted from 1."""
+        return self.span.start - (self.source.rfind("\n", 0, self.span.start) + 1) + 1
+
+    def __str__(self) -> str:
+        begin = self.source.rfind("\n", 0, self.span.start) + 1
+        end = self.source.find("\n", begin)
+        line = self.source[begin : end if end >= 0 else len(self.source)]
+        offset = self.span.start - begin
+        width = max(1, min(self.span.end, begin + len(line)) - self.span.start)
+        # A window of the line around the caret: a pasted novel must not scroll the mistake away.
+        if len(line) > 100:
+            left = max(0, offset - 40)
+            line, offset = line[left : left + 100], offset - left
+            width = min(width, 100 - offset)
+        line = "".join(c if c.isprintable() else "�" for c in line)
+        out = f"{self.line}:{self.column}: {self.code} {self.message}\n  {line}\n  {' ' * offset}{'^' * width}"
+        return out + (f"\n  hint: {self.hint}" if self.hint else "")
+
+
+class MissingExtra(LossError, ImportError):
+    """A command that needs packages which a plain `pip install lossdsl` does not bring."""
+
+    def __init__(self, extra: str, what: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs the `{extra}` extra: pip install 'lossdsl[{extra}]'")

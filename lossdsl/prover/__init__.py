@@ -1,0 +1,1 @@
+"""Exact decision of what is true of a loss."""

@@ -1,0 +1,1 @@
+"""Back ends: each file prints or runs a Program."""

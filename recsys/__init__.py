@@ -1,0 +1,1 @@
+"""Recommenders that train with any formula: data, splits, models, training, metrics."""

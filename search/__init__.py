@@ -1,0 +1,1 @@
+"""The search for losses: space, controller, evaluation, ledger."""
