@@ -16,7 +16,7 @@ if (_ROOT / "pyproject.toml").is_file() and str(_ROOT) not in __path__:
     __path__.append(str(_ROOT))
 
 if TYPE_CHECKING:
-    from lossdsl.check import check as check
+    from lossdsl.checking import check as check
     from lossdsl.equivalence import equivalent as equivalent
     from lossdsl.errors import LossError as LossError
     from lossdsl.errors import LossSyntaxError as LossSyntaxError
@@ -35,7 +35,7 @@ _HOME = {
     "Span": "lossdsl.errors",
     "Formula": "lossdsl.formula",
     "parse": "lossdsl.formula",
-    "check": "lossdsl.check",
+    "check": "lossdsl.checking",
     "Report": "lossdsl.report",
     "compile": "lossdsl.loss",
     "Loss": "lossdsl.loss",
