@@ -1,0 +1,117 @@
+"""`lossdsl check`: the validator. Reads formulas from arguments, files or standard input and judges each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lossdsl.cli.main import FINDINGS, FINE, FormulaCommand
+from lossdsl.errors import LossError, LossSyntaxError
+
+# What a report has to be at least as bad as for exit code 1.
+LEVELS = {"error": 0, "unknown": 1, "warning": 2}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One formula to judge and where it stands: `path` and `line` are None for one typed on the command line."""
+
+    text: str
+    path: str | None = None
+    line: int | None = None
+
+
+def read_file(path: str) -> Iterator[Entry]:
+    """The formulas of a file, one a line; `#` begins a comment; `-` is standard input."""
+    data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    shown = "<stdin>" if path == "-" else path
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = data[: error.start].count(b"\n") + 1
+        raise LossError(f"{shown}:{place}: this file is not UTF-8 text (byte {error.start})") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.split("#", 1)[0].rstrip("\r")
+        if line.strip():
+            yield Entry(line, shown, number)
+
+
+def _example() -> str:
+    return 'Example: lossdsl check "-(label*log(pred) + (1-label)*log(1-pred))" --format json'
+
+
+@click.command("check", cls=FormulaCommand, epilog=_example())
+@click.argument("formulas", nargs=-1)
+@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Read formulas from FILE, one a line.")
+@click.option("--dialect", default="auto", show_default=True, help="lossdsl, python, latex, autolossgen, autolossgen-plain.")
+@click.option(
+    "--format", "--output-format", "layout", default="text", show_default=True,
+    type=click.Choice(["text", "concise", "json", "jsonl", "sarif", "github"]), help="How to print the findings.",
+)  # fmt: skip
+@click.option("--fail-on", type=click.Choice(list(LEVELS)), default="error", show_default=True, help="What makes the exit code 1.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
+@click.option("--label", "labels", default="{0,1}", show_default=True, help='Labels to judge at: "{0,1}", "{1}" or "[0,1]".')
+@click.option("--pairwise", is_flag=True, help="Read the formula as a loss of pairs: without label, it is judged at label 1.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS",
+              help="Per formula; what is not decided by then is undecided.")  # fmt: skip
+def command(
+    formulas: tuple[str, ...],
+    files: tuple[str, ...],
+    dialect: str,
+    layout: str,
+    fail_on: str,
+    exit_zero: bool,
+    labels: str,
+    pairwise: bool,
+    timeout: float,
+) -> int:
+    """Say what is provably true of each FORMULA (`-` reads standard input).
+
+    Exit code 0: nothing found. 1: findings, or a formula that cannot be read. 2: wrong usage or an unreadable file.
+    """
+    from lossdsl.checking import check
+    from lossdsl.cli.formats import Printer
+    from lossdsl.formula import parse
+    from lossdsl.report import Report, error_report
+
+    labels = "".join(labels.split())
+    if labels not in ("{0,1}", "{1}", "[0,1]"):
+        raise click.BadParameter(f'{labels!r} is not one of "{{0,1}}", "{{1}}", "[0,1]"', param_hint="--label")
+    if not formulas and not files:
+        raise click.UsageError("Give a FORMULA, -f FILE, or - for standard input.")
+
+    def entries() -> Iterator[Entry]:
+        for text in formulas:
+            yield from read_file("-") if text.strip() == "-" else [Entry(text)]
+        for path in files:
+            yield from read_file(path)
+
+    printer = Printer(layout)
+    worst = len(LEVELS)
+    for entry in entries():
+        report: Report
+        try:
+            formula = parse(entry.text, dialect=dialect)
+            report = check(formula, pairwise=pairwise or None, label=labels, timeout=timeout)
+        except LossSyntaxError as error:
+            report = error_report(error, entry.text, dialect)
+        printer.add(entry, report)
+        worst = min(worst, _level(report))
+    printer.close()
+    return FINE if exit_zero or worst > LEVELS[fail_on] else FINDINGS
+
+
+def _level(report: object) -> int:
+    from lossdsl.report import Report
+
+    assert isinstance(report, Report)
+    if report.verdict in ("invalid", "error"):
+        return LEVELS["error"]
+    if report.verdict == "unknown":
+        return LEVELS["unknown"]
+    refuted = {f.severity for f in report.properties.values() if f.status == "refuted"}
+    return LEVELS["warning"] if "warning" in refuted else len(LEVELS)
