@@ -1,0 +1,166 @@
+"""What the dialects' readers share: tokens with places, a cursor over them, brackets checked before anything is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lossdsl.grammar.tree import Apply, Node, Number
+
+from lossdsl.errors import LossSyntaxError, Span
+
+# A reader calls itself once or twice per bracket; Python's own stack allows about a thousand calls, some already taken.
+MAX_NESTING = 64
+MAX_DIGITS = 400
+CLOSES = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the source: `kind` is what the scanner calls it, `text` what stands at `start:end`."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where in a source something stands, able to say that it is wrong."""
+
+    source: str
+
+    def error(self, code: str, message: str, start: int, end: int, hint: str | None = None) -> LossSyntaxError:
+        """The error, to be raised by whoever asked."""
+        return LossSyntaxError(code, message, self.source, Span(start, end), hint)
+
+    def at(self, code: str, message: str, thing: Token | Node, hint: str | None = None) -> LossSyntaxError:
+        """The same, under a token or a node."""
+        if isinstance(thing, Token):
+            return self.error(code, message, thing.start, thing.end, hint)
+        span = thing.span or Span(0, len(self.source))
+        return self.error(code, message, span.start, span.end, hint)
+
+
+class Cursor:
+    """A list of tokens, read from left to right; the last one has kind `end`."""
+
+    def __init__(self, source: str, tokens: Sequence[Token]) -> None:
+        self.mark = Mark(source)
+        self.source = source
+        self.tokens = tokens
+        self.place = 0
+        self.depth = 0
+
+    @property
+    def next(self) -> Token:
+        """The token that comes, not taken yet."""
+        return self.tokens[self.place]
+
+    @property
+    def last(self) -> Token | None:
+        """The token taken last, None at the beginning."""
+        return self.tokens[self.place - 1] if self.place else None
+
+    def peek(self, ahead: int = 1) -> Token:
+        """A token further on."""
+        return self.tokens[min(self.place + ahead, len(self.tokens) - 1)]
+
+    def take(self) -> Token:
+        """The next token, taken."""
+        token = self.tokens[self.place]
+        if token.kind != "end":
+            self.place += 1
+        return token
+
+    def sees(self, *texts: str) -> bool:
+        """Whether the next token is spelled as one of these."""
+        return self.next.kind not in ("end", "text") and self.next.text in texts
+
+    def eat(self, *texts: str) -> Token | None:
+        """Take the next token if it is spelled so."""
+        return self.take() if self.sees(*texts) else None
+
+    def need(self, text: str, after: str) -> Token:
+        """Take a token that has to be there."""
+        if self.sees(text):
+            return self.take()
+        token = self.next
+        if token.kind == "end":
+            raise self.mark.at("LD002", f"`{text}` is missing after {after}", token)
+        raise self.mark.at("LD002", f"expected `{text}` after {after}, found `{token.text}`", token)
+
+    def deeper(self) -> None:
+        """Count a level of nesting; the reader that calls it gives the level back with `depth -= 1`."""
+        self.depth += 1
+        if self.depth > MAX_NESTING:
+            raise self.mark.at("LD021", f"nested deeper than {MAX_NESTING} levels", self.next, "name the parts, or shorten")
+
+    def no_operand(self) -> LossSyntaxError:
+        """Something has to stand here and does not."""
+        token, last = self.next, self.last
+        if last is None and token.kind == "end":
+            return self.mark.error("LD001", "the formula is empty", 0, max(1, len(self.source)), "try `-log(pred)`")
+        if last is None:
+            return self.mark.at("LD002", f"a formula cannot begin with `{token.text}`", token)
+        place = f"before `{token.text}`" if token.kind != "end" else "at the end"
+        if last.text in ("(", "[", "{") and token.kind != "end":
+            return self.mark.at("LD002", f"nothing stands between `{last.text}` and `{token.text}`", token)
+        return self.mark.at("LD002", f"an operand is missing {place}", last, f"`{last.text}` needs something on its right")
+
+    def no_operator(self) -> LossSyntaxError:
+        """Two operands in a row."""
+        token = self.next
+        return self.mark.at("LD003", f"an operator is missing before `{token.text}`", token, "write `*` to multiply")
+
+
+def check_brackets(source: str, tokens: Iterable[Token]) -> None:
+    """Every bracket has its partner, none is nested too deep. Strings and the like are no tokens of kind `sign`."""
+    mark = Mark(source)
+    stack: list[Token] = []
+    for token in tokens:
+        if token.kind != "sign":
+            continue
+        if token.text in CLOSES:
+            stack.append(token)
+            if len(stack) > MAX_NESTING:
+                raise mark.at("LD021", f"brackets are nested deeper than {MAX_NESTING} levels", token)
+        elif token.text in (")", "]", "}"):
+            if not stack:
+                raise mark.at("LD004", f"`{token.text}` closes nothing", token, "take it away, or open a bracket before")
+            opened = stack.pop()
+            if CLOSES[opened.text] != token.text:
+                raise mark.at(
+                    "LD004", f"`{opened.text}` is closed by `{token.text}`", token, f"close it with `{CLOSES[opened.text]}`"
+                )
+    if stack:
+        opened = stack[-1]
+        raise mark.at("LD004", f"`{opened.text}` is never closed", opened, f"add `{CLOSES[opened.text]}`")
+
+
+_NUMBER = re.compile(r"(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<power>[+-]?\d+))?\Z")
+
+
+def number(mark: Mark, token: Token) -> Number:
+    """The exact value of a literal: `0.1` is 1/10, never a rounded one."""
+    match = _NUMBER.match(token.text.replace("_", ""))
+    assert match is not None
+    whole, part, power = match["whole"] or "", match["part"] or "", match["power"] or "0"
+    if len(whole) + len(part) > MAX_DIGITS or len(power.lstrip("+-")) > 4 or abs(int(power)) > MAX_DIGITS:
+        raise mark.at("LD022", "the number is too large, too small or too long to be meant", token)
+    value = Fraction(int(whole + part or "0")) * Fraction(10) ** (int(power) - len(part))
+    return Number(value, span=Span(token.start, token.end))
+
+
+def around(*nodes: Node) -> Span | None:
+    """The span from the first to the last of some nodes."""
+    spans = [n.span for n in nodes if n.span is not None]
+    return Span(min(s.start for s in spans), max(s.end for s in spans)) if spans else None
+
+
+def apply(op: str, *args: Node, span: Span | None = None) -> Apply:
+    """An operator applied, spanning its arguments unless told otherwise."""
+    return Apply(op, args, span=span or around(*args))
