@@ -6,33 +6,21 @@ wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lossdsl.grammar.losses import loss_names
-from lossdsl.grammar.numerals import MAX_DIGITS, MAX_POWER, BadNumber, read_decimal, write_constant
-from lossdsl.grammar.operators import ALIASES, OPERATORS
-from lossdsl.grammar.suggest import nearest
-from lossdsl.grammar.tree import VARIABLES, Apply, Binding, Name, Node, Number
-
 from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.limits import MAX_NODES, PROTECTED
+from lossdsl.grammar.naming import FUNCTIONS, number, resolve, unknown_function, wrong_count
+from lossdsl.grammar.operators import OPERATORS
+from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, names
+from lossdsl.grammar.where import token_span
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     import lark
 
-    Part = lark.Token | lark.Tree[lark.Token]
-
-Where = Mapping[str, tuple[Binding, Span]]
-
-FUNCTIONS = {row.name: row for row in OPERATORS.values() if row.is_function}
 _SIGNS = {row.infix: row.name for row in OPERATORS.values() if row.infix and row.low == 2} | {"**": "pow"}
-_PYTHON = {
-    "ln": "log", "maximum": "max", "minimum": "min", "clip": "clamp", "fabs": "abs", "pow": None, "sigma": "sigmoid",
-    "log_sigmoid": "logsigmoid", "logistic": "sigmoid", "inv": "reciprocal", "step": None, "iif": "if",
-}  # fmt: skip
 
 
 def lone_name(part: Any) -> str | None:
@@ -42,10 +30,10 @@ def lone_name(part: Any) -> str | None:
     return str(part) if getattr(part, "type", None) == "NAME" else None
 
 
-def build(source: str, part: Part, where: Where) -> Node:
-    """Our tree for an expression that Lark has read."""
-    builder = _Builder(source, where)
-    done: list[Node | lark.Token] = []
+def build(source: str, part: Any, defined: Collection[str]) -> Node:
+    """Our tree for an expression that Lark has read; `defined` are the parameters that `where` gives values."""
+    builder = _Builder(source, defined)
+    done: list[Any] = []
     todo: list[tuple[Any, bool]] = [(part, False)]
     while todo:
         item, ready = todo.pop()
@@ -66,224 +54,81 @@ def build(source: str, part: Part, where: Where) -> Node:
 
 
 class _Builder:
-    def __init__(self, source: str, where: Where) -> None:
+    def __init__(self, source: str, defined: Collection[str]) -> None:
         self.source = source
-        self.where = where
+        self.defined = defined
+        self.count = 0
 
-    def error(self, code: str, message: str, span: Span, hint: str | None) -> LossSyntaxError:
+    def error(self, code: str, message: str, span: Span, hint: str) -> LossSyntaxError:
         return LossSyntaxError(code, message, self.source, span, hint)
+
+    def tally(self, span: Span) -> None:
+        # Counted while building, so that a long text costs no more than a short one.
+        self.count += 1
+        if self.count > MAX_NODES:
+            message = f"the formula has more than {MAX_NODES:,} parts"
+            raise self.error("LD032", message, span, "shorten it, or split it")
 
     def leaf(self, token: lark.Token) -> Node | lark.Token:
         span = token_span(token)
         if token.type == "NUMBER":
-            return Number(read_number(self.source, token), span=span)
+            self.tally(span)
+            return Number(number(str(token), self.source, span), span=span)
         if token.type != "NAME":
             return token
-        # A name in front of `(` is a function; it stays a token until its call is complete.
-        rest = self.source[span.end :].lstrip()
-        if rest.startswith("("):
+        # A name in front of `(` is a function's; it stays a token until its call is complete.
+        behind = span.end
+        while behind < len(self.source) and self.source[behind] in " \t\r\n":
+            behind += 1
+        if self.source.startswith("(", behind):
             return token
-        return Name(self.resolve(str(token), span), span=span)
-
-    def resolve(self, name: str, span: Span) -> str:
-        if name in self.where or name in VARIABLES:
-            return name
-        if name in ALIASES:
-            return ALIASES[name]
-        if name in FUNCTIONS:
-            raise self.error(
-                "LD015", f"the function `{name}` has no arguments here", span, f"write `{_pattern(name)}`"
-            )
-        if name in loss_names():
-            raise self.error(
-                "LD016",
-                f"the named loss `{name}` stands inside an expression",
-                span,
-                f"use `{name}` alone, or write its formula out: `lossdsl show {name}`",
-            )
-        close = nearest(name, [*self.where, *VARIABLES, *ALIASES])
-        if close:
-            hint = f"did you mean `{close}`?"
-        elif name in ("e", "pi"):
-            instead = "write `exp(x)` for e^x, or" if name == "e" else "there are no built-in constants:"
-            hint = f"{instead} add `where {name} = {'2.718281828459045' if name == 'e' else '3.141592653589793'}`"
-        else:
-            hint = f"a parameter needs a value: add `where {name} = 1`"
-        raise self.error("LD003", f"`{_short(name)}` has no value", span, hint)
+        self.tally(span)
+        return Name(resolve(str(token), span, self.source, self.defined), span=span)
 
     def inner(self, rule: str, parts: list[Any]) -> Node:
-        span = Span(_start(parts[0]), _end(parts[-1]))
+        span = Span(_place(parts[0]).start, _place(parts[-1]).end)
         if rule == "group":
             inside: Node = parts[1]
             return replace(inside, span=span)
-        if rule == "negative":
-            self.refuse_comparison(parts[1])
-            return Apply("neg", (parts[1],), span=span)
-        if rule == "absolute":
-            self.refuse_comparison(parts[1])
-            return Apply("abs", (parts[1],), span=span)
+        self.tally(span)
+        if rule == "call":
+            return self.call(parts[0], tuple(parts[2:-1:2]), span)
+        for part in parts:
+            if isinstance(part, Node):
+                self.refuse_comparison(part)
         if rule == "binary":
-            self.refuse_comparison(parts[0])
-            self.refuse_comparison(parts[2])
             return Apply(_SIGNS[str(parts[1])], (parts[0], parts[2]), span=span)
-        return self.call(parts[0], tuple(parts[2:-1:2]), span)
+        return Apply("neg" if rule == "negative" else "abs", (parts[1],), span=span)
 
     def call(self, token: lark.Token, args: tuple[Node, ...], span: Span) -> Node:
-        name, place = str(token), token_span(token)
-        row = FUNCTIONS.get(name)
-        if row is None:
-            raise self.unknown_function(name, place)
-        if len(args) < row.low or (row.high is not None and len(args) > row.high):
-            message = f"`{name}` takes {_arity(name)}, not {len(args)}"
-            raise self.error("LD008", message, span, f"write `{_pattern(name)}`")
+        name = str(token)
+        if name not in FUNCTIONS:
+            raise unknown_function(name, token_span(token), self.source, self.defined)
+        wrong = wrong_count(name, len(args), span, self.source)
+        if wrong is not None:
+            raise wrong
         for position, arg in enumerate(args):
             if name == "if" and position == 0:
                 if not (isinstance(arg, Apply) and OPERATORS[arg.op].boolean):
-                    raise self.error(
-                        "LD014", "the first argument of `if` is not a comparison", _span(arg),
-                        "write `if(pred > 0.5, a, b)`, with one of < <= > >=",
-                    )  # fmt: skip
+                    message = "the first argument of `if` is not a comparison"
+                    hint = "write `if(pred > 0.5, a, b)`, with one of < <= > >="
+                    raise self.error("LD014", message, _place(arg), hint)
             else:
                 self.refuse_comparison(arg)
-        if name in ("plog", "pinv", "psqrt") and len(args) == 2 and not _is_constant(args[1]):
-            raise self.error(
-                "LD023", f"the epsilon of `{name}` is not constant", _span(args[1]),
-                "write a number such as 1e-6, or a parameter of `where`",
-            )  # fmt: skip
+        if name in PROTECTED and len(args) == 2 and any(v in names(args[1]) for v in VARIABLES):
+            message = f"the epsilon of `{name}` is not constant"
+            hint = "write a number such as 1e-6, or a parameter of `where`"
+            raise self.error("LD023", message, _place(args[1]), hint)
         return Apply(name, args, span=span)
-
-    def unknown_function(self, name: str, span: Span) -> LossSyntaxError:
-        if name in self.where or name in VARIABLES or name in ALIASES:
-            return self.error(
-                "LD002", f"`{_short(name)}` is no function", span, f"to multiply, write `{_short(name)}*(…)`"
-            )
-        if name in loss_names():
-            return self.error(
-                "LD016", f"the named loss `{name}` takes no arguments", span,
-                f"use `{name}` alone, with its parameters behind `where`",
-            )  # fmt: skip
-        close = _PYTHON.get(name.lower()) or nearest(name, FUNCTIONS)
-        hint = f"did you mean `{close}`?" if close else "`lossdsl explain LD002` lists the functions"
-        if name.lower() == "pow":
-            hint = "write `x^n`"
-        return self.error("LD002", f"unknown function `{_short(name)}`", span, hint)
 
     def refuse_comparison(self, node: Node) -> None:
         if isinstance(node, Apply) and OPERATORS[node.op].boolean:
-            raise self.error(
-                "LD013", "a comparison stands outside the condition of an `if`", _span(node),
-                "write `if(a > b, 1, 0)` where a number is meant",
-            )  # fmt: skip
+            message = "a comparison stands outside the condition of an `if`"
+            raise self.error("LD013", message, _place(node), "write `if(a > b, 1, 0)` where a number is meant")
 
 
-def read_where(source: str, part: Any) -> dict[str, tuple[Binding, Span]]:
-    """What the `where` of a formula says: name → binding and the place of the name."""
-    where: dict[str, tuple[Binding, Span]] = {}
-    for item in part.children:
-        if not hasattr(item, "children"):
-            continue
-        token = item.children[0]
-        name, span = str(token), token_span(token)
-        reserved = (
-            "a variable" if name in VARIABLES else "the name of a function" if name in FUNCTIONS else None
-        )
-        if reserved:
-            raise LossSyntaxError(
-                "LD019", f"`{name}` is {reserved} and cannot be given a value", source, span,
-                "choose another name for the parameter",
-            )  # fmt: skip
-        if name in where:
-            raise LossSyntaxError(
-                "LD022", f"`{_short(name)}` is given a value twice", source, span, "leave one of the two out"
-            )
-        constants = [(_constant(source, c), c) for c in item.children if hasattr(c, "children")]
-        low, high = constants[0][0], constants[-1][0]
-        if low > high:
-            place = Span(_start(constants[0][1]), _end(constants[-1][1]))
-            raise LossSyntaxError(
-                "LD024", f"the range of `{_short(name)}` is empty", source, place, "write the smaller bound first"
-            )
-        where[name] = (Binding(name, low, high), span)
-    return where
-
-
-def _constant(source: str, part: Any) -> Fraction:
-    tokens = part.children
-    numbers = [(read_number(source, t), t) for t in tokens if t.type == "NUMBER"]
-    value = numbers[0][0]
-    if len(numbers) == 2:
-        if numbers[1][0] == 0:
-            raise LossSyntaxError(
-                "LD025", "a constant is divided by zero", source, token_span(numbers[1][1]), "write another number"
-            )
-        value /= numbers[1][0]
-    if write_constant(value) is None:
-        raise _bad_number(source, Span(_start(tokens[0]), _end(tokens[-1])), "power")
-    return -value if tokens[0].type == "MINUS" else value
-
-
-def read_number(source: str, token: lark.Token) -> Fraction:
-    """The value of a number token, within the limits."""
-    try:
-        return read_decimal(str(token))
-    except BadNumber as error:
-        raise _bad_number(source, token_span(token), error.kind) from None
-
-
-def _bad_number(source: str, span: Span, kind: str) -> LossSyntaxError:
-    if kind == "digits":
-        return LossSyntaxError(
-            "LD034", f"the number has more than {MAX_DIGITS} digits", source, span, "round it: a float holds 17"
-        )
-    return LossSyntaxError(
-        "LD035", f"the number is beyond 1e{MAX_POWER} or under 1e-{MAX_POWER} in size", source, span,
-        "write a number nearer to 1",
-    )  # fmt: skip
-
-
-def token_span(token: lark.Token) -> Span:
-    """Where a token stands."""
-    return Span(token.start_pos or 0, token.end_pos or 0)
-
-
-def _span(node: Node) -> Span:
-    assert node.span is not None
-    return node.span
-
-
-def _start(part: Any) -> int:
+def _place(part: Any) -> Span:
     if isinstance(part, Node):
-        return _span(part).start
-    return _start(part.children[0]) if hasattr(part, "children") else token_span(part).start
-
-
-def _end(part: Any) -> int:
-    if isinstance(part, Node):
-        return _span(part).end
-    return _end(part.children[-1]) if hasattr(part, "children") else token_span(part).end
-
-
-def _is_constant(node: Node) -> bool:
-    from lossdsl.grammar.tree import names
-
-    return not any(v in names(node) for v in VARIABLES)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 40 else name[:37] + "…"
-
-
-def _arity(name: str) -> str:
-    row = FUNCTIONS[name]
-    if row.high is None:
-        return f"{row.low} or more arguments"
-    if row.low != row.high:
-        return f"{row.low} or {row.high} arguments"
-    return f"{row.low} argument{'s' if row.low > 1 else ''}"
-
-
-def _pattern(name: str) -> str:
-    row = FUNCTIONS[name]
-    if name == "if":
-        return "if(pred > 0.5, a, b)"
-    return {1: f"{name}(x)", 2: f"{name}(a, b)", 3: f"{name}(x, low, high)"}[row.low]
+        assert part.span is not None
+        return part.span
+    return token_span(part)

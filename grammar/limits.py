@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from lossdsl.errors import LossError, LossSyntaxError, Span
 from lossdsl.grammar.numerals import write_constant, write_decimal
 from lossdsl.grammar.operators import OPERATORS
 from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, Tree, names, walk
-
-from lossdsl.errors import LossError, LossSyntaxError, Span
 
 MAX_CHARACTERS = 8192
 MAX_BRACKETS = 64
@@ -171,7 +170,7 @@ def check_tree(tree: Tree, source: str) -> None:
 
 def refuse(tree: Tree) -> None:
     """Raise `LossError` where the text of a tree made by a program would not read back as that tree."""
-    from lossdsl.grammar.builder import FUNCTIONS
+    from lossdsl.grammar.naming import FUNCTIONS
 
     found = breach(tree)
     if found is not None:

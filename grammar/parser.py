@@ -7,13 +7,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lossdsl.grammar.builder import build, lone_name, read_where
+from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.builder import build, lone_name
 from lossdsl.grammar.limits import check_text, check_tree
 from lossdsl.grammar.losses import loss_file, loss_names
-from lossdsl.grammar.suggest import nearest
-from lossdsl.grammar.tree import Apply, Binding, Name, Node, Number, Tree, names, walk
-
-from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.naming import unspanned, unused
+from lossdsl.grammar.tree import Tree, names
+from lossdsl.grammar.where import Where, read_where
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -38,6 +38,7 @@ def grammar() -> Lark:
     return Lark(
         (Path(__file__).resolve().parent / "loss.lark").read_text(encoding="utf-8"),
         parser="lalr",
+        start=["start", "where"],
         lexer="basic",
         keep_all_tokens=True,
         maybe_placeholders=False,
@@ -62,7 +63,7 @@ def read(text: str) -> Parsed:
     from lark.exceptions import UnexpectedInput
 
     try:
-        start = grammar().parse(text)
+        start = grammar().parse(text, start="start")
     except UnexpectedInput as error:
         from lossdsl.grammar.messages import explain
 
@@ -76,7 +77,7 @@ def read(text: str) -> Parsed:
     used = names(tree.root)
     for binding, span in where.values():
         if binding.name not in used:
-            raise _unused(binding.name, sorted(used), text, span)
+            raise unused(binding.name, sorted(used), text, span)
     return Parsed(tree)
 
 
@@ -94,39 +95,12 @@ def named(name: str) -> Parsed:
     return Parsed(Tree(unspanned(tree.root), tree.where), name, file.pairwise)
 
 
-def _changed(name: str, text: str, where: dict[str, tuple[Binding, Span]]) -> Parsed:
+def _changed(name: str, text: str, where: Where) -> Parsed:
     loss = named(name)
     known = [b.name for b in loss.tree.where]
     for binding, span in where.values():
         if binding.name not in known:
-            raise _unused(binding.name, known, text, span, name)
+            raise unused(binding.name, known, text, span, name)
     tree = Tree(loss.tree.root, tuple(where[b.name][0] if b.name in where else b for b in loss.tree.where))
     check_tree(tree, text)
     return Parsed(tree, name, loss.pairwise)
-
-
-def _unused(name: str, known: list[str], text: str, span: Span, loss: str | None = None) -> LossSyntaxError:
-    owner = f"`{loss}`" if loss else "the formula"
-    close = nearest(name, known)
-    if close:
-        hint = f"did you mean `{close}`?"
-    elif loss is None:
-        hint = f"leave `{name}` out of `where`, or use it"
-    elif known:
-        hint = f"the parameters of `{loss}` are {', '.join(f'`{k}`' for k in known)}"
-    else:
-        hint = f"`{loss}` has no parameters"
-    return LossSyntaxError("LD018", f"{owner} has no parameter `{name}`", text, span, hint)
-
-
-def unspanned(root: Node) -> Node:
-    """The same tree without places."""
-    new: dict[Node, Node] = {}
-    for node in walk(root):
-        if isinstance(node, Apply):
-            new[node] = Apply(node.op, tuple(new[a] for a in node.args))
-        elif isinstance(node, Name):
-            new[node] = Name(node.name)
-        elif isinstance(node, Number):
-            new[node] = Number(node.value)
-    return new[root]

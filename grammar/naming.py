@@ -1,0 +1,177 @@
+"""Names and numbers, the same for every dialect: what a word stands for, and what to say where it is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from fractions import Fraction
+
+from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.limits import check_tree
+from lossdsl.grammar.losses import loss_names
+from lossdsl.grammar.numerals import MAX_DIGITS, MAX_POWER, BadNumber, read_decimal
+from lossdsl.grammar.operators import ALIASES, OPERATORS
+from lossdsl.grammar.suggest import nearest
+from lossdsl.grammar.tree import VARIABLES, Apply, Binding, Name, Node, Number, Tree, names, walk
+
+FUNCTIONS = {row.name: row for row in OPERATORS.values() if row.is_function}
+
+# What other libraries call our functions; difflib alone would not find these.
+_ELSEWHERE = {
+    "ln": "log", "maximum": "max", "minimum": "min", "clip": "clamp", "fabs": "abs", "sigma": "sigmoid",
+    "log_sigmoid": "logsigmoid", "logistic": "sigmoid", "inv": "reciprocal", "iif": "if", "where": "if",
+}  # fmt: skip
+
+
+def number(text: str, source: str, span: Span) -> Fraction:
+    """The exact value of an unsigned decimal literal, or `LossSyntaxError` beyond the limits.
+
+    >>> from lossdsl.errors import Span
+    >>> from lossdsl.grammar.naming import number
+    >>> number("0.25", "0.25*pred", Span(0, 4))
+    Fraction(1, 4)
+    """
+    try:
+        return read_decimal(text)
+    except BadNumber as error:
+        raise bad_number(source, span, error.kind) from None
+
+
+def bad_number(source: str, span: Span, kind: str) -> LossSyntaxError:
+    """The error for a number with too many digits, or too large or small."""
+    if kind == "digits":
+        return LossSyntaxError(
+            "LD034", f"the number has more than {MAX_DIGITS} digits", source, span, "round it: a float holds 17"
+        )
+    message = f"the number is beyond 1e{MAX_POWER} or under 1e-{MAX_POWER} in size"
+    return LossSyntaxError("LD035", message, source, span, "write a number nearer to 1")
+
+
+def resolve(name: str, span: Span, source: str, defined: Collection[str], aliases: Mapping[str, str] = ALIASES) -> str:
+    """What a name stands for: a parameter that `where` defines, a variable, or an alias of one."""
+    if name in defined or name in VARIABLES:
+        return name
+    if name in aliases:
+        return aliases[name]
+    if name in FUNCTIONS:
+        message = f"the function `{name}` has no arguments here"
+        raise LossSyntaxError("LD015", message, source, span, f"write `{pattern(name)}`")
+    if name in loss_names():
+        message = f"the named loss `{name}` stands inside an expression"
+        hint = f"use `{name}` alone, or write its formula out: `lossdsl show {name}` prints it"
+        raise LossSyntaxError("LD016", message, source, span, hint)
+    close = nearest(name, [*defined, *VARIABLES, *aliases])
+    if close:
+        hint = f"did you mean `{close}`?"
+    elif name == "e":
+        hint = "there are no built-in constants: write `exp(x)` for e^x, or add `where e = 2.718281828459045`"
+    elif name == "pi":
+        hint = "there are no built-in constants: add `where pi = 3.141592653589793`"
+    else:
+        hint = f"a parameter needs one: add `where {short(name)} = 1`"
+    raise LossSyntaxError("LD003", f"the name `{short(name)}` has no value", source, span, hint)
+
+
+def unknown_function(name: str, span: Span, source: str, defined: Collection[str] = ()) -> LossSyntaxError:
+    """The error for `name(…)` where `name` is no function."""
+    if name in defined or name in VARIABLES or name in ALIASES:
+        hint = f"to multiply, write `{short(name)}*(…)`"
+        return LossSyntaxError("LD002", f"`{short(name)}` is no function", source, span, hint)
+    if name in loss_names():
+        message = f"the named loss `{name}` takes no arguments"
+        hint = f"use `{name}` alone, with its parameters behind `where`"
+        return LossSyntaxError("LD016", message, source, span, hint)
+    close = _ELSEWHERE.get(name.lower()) or nearest(name, FUNCTIONS)
+    if close:
+        hint = f"did you mean `{close}`?"
+    elif name.lower() in ("pow", "power"):
+        hint = "write `x^n`"
+    else:
+        hint = "`lossdsl explain LD002` lists the functions"
+    return LossSyntaxError("LD002", f"unknown function `{short(name)}`", source, span, hint)
+
+
+def wrong_count(name: str, count: int, span: Span, source: str) -> LossSyntaxError | None:
+    """The error where a function of the language does not take `count` arguments, else None."""
+    row = FUNCTIONS[name]
+    if row.low <= count and (row.high is None or count <= row.high):
+        return None
+    return LossSyntaxError(
+        "LD008", f"`{name}` takes {_arity(name)}, not {count}", source, span, f"write `{pattern(name)}`"
+    )
+
+
+def finish(
+    root: Node, where: tuple[Binding, ...], source: str, aliases: Mapping[str, str] = ALIASES
+) -> Tree:
+    """A tree whose names are as written becomes one with `pred`, `label`, `score` and parameters, limits checked.
+
+    >>> from lossdsl.grammar.naming import finish
+    >>> from lossdsl.grammar.tree import Name
+    >>> finish(Name("y_hat"), (), "y_hat").root
+    Name(name='pred')
+    """
+    check_tree(Tree(root, where), source)
+    defined = {b.name: b for b in where}
+    new: dict[Node, Node] = {}
+    for node in walk(root):
+        if isinstance(node, Name):
+            span = node.span or Span(0, len(source))
+            new[node] = Name(resolve(node.name, span, source, defined, aliases), span=node.span)
+        elif isinstance(node, Apply):
+            new[node] = Apply(node.op, tuple(new[a] for a in node.args), span=node.span)
+        else:
+            new[node] = node
+    used = names(new[root])
+    for binding in where:
+        if binding.name not in used:
+            raise unused(binding.name, sorted(used), source, Span(0, len(source)))
+    return Tree(new[root], where)
+
+
+def unused(name: str, known: Collection[str], source: str, span: Span, loss: str | None = None) -> LossSyntaxError:
+    """The error for a parameter of `where` that the formula, or the named loss, does not have."""
+    owner = f"`{loss}`" if loss else "the formula"
+    close = nearest(name, known)
+    if close:
+        hint = f"did you mean `{close}`?"
+    elif loss is None:
+        hint = f"leave `{short(name)}` out of `where`, or use it"
+    elif known:
+        hint = f"the parameters of `{loss}` are {', '.join(f'`{k}`' for k in known)}"
+    else:
+        hint = f"`{loss}` has no parameters"
+    return LossSyntaxError("LD018", f"{owner} has no parameter `{short(name)}`", source, span, hint)
+
+
+def unspanned(root: Node) -> Node:
+    """The same tree without places."""
+    new: dict[Node, Node] = {}
+    for node in walk(root):
+        if isinstance(node, Apply):
+            new[node] = Apply(node.op, tuple(new[a] for a in node.args))
+        elif isinstance(node, Name):
+            new[node] = Name(node.name)
+        elif isinstance(node, Number):
+            new[node] = Number(node.value)
+    return new[root]
+
+
+def short(name: str) -> str:
+    """A name for a message, cut where it is long."""
+    return name if len(name) <= 40 else name[:37] + "…"
+
+
+def _arity(name: str) -> str:
+    row = FUNCTIONS[name]
+    if row.high is None:
+        return f"{row.low} or more arguments"
+    if row.low != row.high:
+        return f"{row.low} or {row.high} arguments"
+    return f"{row.low} argument{'s' if row.low > 1 else ''}"
+
+
+def pattern(name: str) -> str:
+    """How a function is written, for hints."""
+    if name == "if":
+        return "if(pred > 0.5, a, b)"
+    return {1: f"{name}(x)", 2: f"{name}(a, b)", 3: f"{name}(x, low, high)"}[FUNCTIONS[name].low]
