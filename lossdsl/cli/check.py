@@ -47,6 +47,7 @@ def _example() -> str:
 @click.command("check", cls=FormulaCommand, epilog=_example())
 @click.argument("formulas", nargs=-1)
 @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Read formulas from FILE, one a line.")
+@click.option("--as-files", is_flag=True, help="Take the arguments as files, as pre-commit passes them.")
 @click.option("--dialect", default="auto", show_default=True, help="lossdsl, python, latex, autolossgen, autolossgen-plain.")
 @click.option(
     "--format", "--output-format", "layout", default="text", show_default=True,
@@ -61,6 +62,7 @@ def _example() -> str:
 def command(
     formulas: tuple[str, ...],
     files: tuple[str, ...],
+    as_files: bool,
     dialect: str,
     layout: str,
     fail_on: str,
@@ -81,6 +83,8 @@ def command(
     labels = "".join(labels.split())
     if labels not in ("{0,1}", "{1}", "[0,1]"):
         raise click.BadParameter(f'{labels!r} is not one of "{{0,1}}", "{{1}}", "[0,1]"', param_hint="--label")
+    if as_files:
+        formulas, files = (), (*files, *formulas)
     if not formulas and not files:
         raise click.UsageError("Give a FORMULA, -f FILE, or - for standard input.")
 

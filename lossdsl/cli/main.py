@@ -16,6 +16,7 @@ from lossdsl.errors import LossError
 # name -> (module, one line for --help). Listed by hand, so that `lossdsl --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("lossdsl.cli.check", "Say what is provably true of a loss."),
+    "equiv": ("lossdsl.cli.equiv", "Say whether two losses train the same."),
     "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
