@@ -1,0 +1,110 @@
+"""The fused engine's side of a training: parameters and moments in flat arrays, epochs in compiled loops."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossdsl.recsys import kernels
+from lossdsl.recsys.curves import Curves
+from lossdsl.recsys.dataset import Array, Dataset, Rows
+from lossdsl.recsys.models import initial_mf
+from lossdsl.recsys.settings import Settings
+
+# In the order in which they lie in the flat array.
+NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
+MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
+
+
+class FusedEngine:
+    """BiasedMF on the CPU, a whole epoch a call, the GIL released meanwhile."""
+
+    name = "fused"
+
+    def __init__(self, settings: Settings, data: Dataset, seed: int) -> None:
+        self.settings = settings
+        self.data = data
+        dtype = np.dtype(settings.dtype)
+        start = initial_mf(
+            data.users, data.items, settings.dim, settings.init_std, settings.init_bias_std, settings.global_bias, seed
+        )
+        self.weights = np.concatenate([start[name].ravel() for name in NAMES]).astype(dtype)
+        self.moments = {name: np.zeros_like(self.weights) for name in MOMENTS[settings.optimizer]}
+        self.gradient = np.zeros_like(self.weights if self._dense or settings.clip > 0 else self.weights[:0])
+        self.step = 0
+        self.loss: Curves | None = None
+        self._registers = np.empty((2, 1))
+
+    @property
+    def _dense(self) -> bool:
+        return self.settings.optimizer != "gd"
+
+    def use(self, loss: Curves) -> None:
+        """Trains with this loss from now on."""
+        self.loss = loss
+        self._registers = loss.registers()
+
+    def epoch(self, rows: Rows, order: Array) -> None:
+        """Trains once on `rows[order]`, in batches in that order."""
+        assert self.loss is not None
+        s, loss = self.settings, self.loss
+        shape = (self.data.users, self.data.items, s.dim)
+        what = (rows.user, rows.item, rows.label, order, s.batch_size)
+        how = (loss.cells, loss.span, loss.tape.code, loss.tape.constant, self._registers)
+        if s.optimizer == "gd" and s.clip > 0:
+            kernels.epoch_clipped(
+                self.weights, self.gradient, *shape, *what, s.lr, s.l2, s.l2_in_loss, s.clip, *how
+            )  # fmt: skip
+        elif s.optimizer == "gd":
+            kernels.epoch_gd(self.weights, *shape, *what, s.lr, s.l2 + s.l2_in_loss, *how)
+        else:
+            kind = kernels.ADAM if s.optimizer == "adam" else kernels.ADAGRAD
+            second = self.moments["second"]
+            first = self.moments.get("first", second)
+            decay = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
+            self.step = kernels.epoch_dense(
+                kind, self.weights, self.gradient, first, second, self.step, *shape, *what, s.lr, *decay, s.clip, *how
+            )
+
+    def scores(self, rows: Rows) -> Array:
+        """The score of each row, in the dtype of the weights."""
+        out = np.empty(len(rows), self.weights.dtype)
+        shape = (self.data.users, self.data.items, self.settings.dim)
+        kernels.scores(self.weights, *shape, rows.user, rows.item, out)
+        return out
+
+    def largest(self) -> float:
+        """The largest parameter in size; NaN if one is NaN."""
+        return float(np.abs(self.weights).max())
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of all that a restart needs, under the names that the torch engine uses too."""
+        out = self._named("", self.weights)
+        for name, moment in self.moments.items():
+            out.update(self._named(f"{name}:", moment))
+        if self._dense:
+            out["step"] = np.array(self.step)
+        return {name: array.copy() for name, array in out.items()}
+
+    def load(self, arrays: dict[str, Array]) -> None:
+        """Goes back to what `arrays` gave."""
+        for prefix, flat in (("", self.weights), *((f"{name}:", moment) for name, moment in self.moments.items())):
+            for name, view in self._named(prefix, flat).items():
+                if name in arrays:
+                    view[...] = arrays[name]
+                elif prefix:
+                    view[...] = 0
+                else:
+                    raise KeyError(name)
+        self.step = int(arrays.get("step", 0))
+        self.gradient[:] = 0
+
+    def _named(self, prefix: str, flat: Array) -> dict[str, Array]:
+        users, items, dim = self.data.users, self.data.items, self.settings.dim
+        shapes = ((users, dim), (items, dim), (users,), (items,), (1,))
+        out = {}
+        start = 0
+        for name, shape in zip(NAMES, shapes):
+            size = int(np.prod(shape))
+            out[prefix + name] = flat[start : start + size].reshape(shape)
+            start += size
+        return out

@@ -1,0 +1,119 @@
+"""Text tables read strictly: a bad cell is named by file, line and column, never guessed away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossdsl.errors import MissingExtra
+from lossdsl.recsys.dataset import Array, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("train", "reading data") from None
+    return pandas
+
+
+def read_table(path: Path, *, sep: str, names: list[str] | None = None) -> pd.DataFrame:
+    """Reads a delimited file; without `names` its first line names the columns. Errors are one `DataError` sentence."""
+    pandas = _pandas()
+    try:
+        return pandas.read_csv(
+            path,
+            sep=sep,
+            header=0 if names is None else None,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+            low_memory=False,
+            engine="python" if len(sep) > 1 else "c",
+            **({} if names is None else {"names": names}),
+        )
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except pandas.errors.EmptyDataError:
+        raise DataError(f"{path}: the file is empty") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8") from None
+    except pandas.errors.ParserError as error:
+        raise DataError(f"{path}: {_sentence(error)}") from None
+    except (EOFError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error).strip().splitlines()[-1]
+    return text.removeprefix("Error tokenizing data. C error: ")
+
+
+def need(table: pd.DataFrame, column: str, path: Path) -> Any:
+    """The column of that name, or one sentence that says which columns there are."""
+    if column not in table.columns:
+        found = ", ".join(f"`{name}`" for name in list(table.columns)[:12])
+        raise DataError(f"{path}: no column `{column}`; the columns are {found}")
+    return table[column]
+
+
+def ids(table: pd.DataFrame, column: str, path: Path, *, header: bool = True) -> Array:
+    """A column of ids: whole numbers from 0 on as int64, anything else as text."""
+    cells = need(table, column, path)
+    _complete(cells, column, path, header)
+    values = cells.to_numpy()
+    if values.dtype.kind == "f":
+        if np.isfinite(values).all() and (values == np.floor(values)).all():
+            values = values.astype(np.int64)
+        else:
+            values = values.astype(str)
+    if values.dtype.kind in "iu":
+        below = np.flatnonzero(values < 0)
+        if len(below):
+            row = int(below[0])
+            raise DataError(f"{path}:{line(path, row, header)}: the {column} {values[row]} is negative")
+        return values.astype(np.int64)
+    return values.astype(str)
+
+
+def numbers(table: pd.DataFrame, column: str, path: Path, *, header: bool = True) -> Array:
+    """A column of finite numbers as float64."""
+    pandas = _pandas()
+    cells = need(table, column, path)
+    _complete(cells, column, path, header)
+    values = pandas.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        row = int(bad[0])
+        raise DataError(f"{path}:{line(path, row, header)}: the {column} `{cells.iloc[row]}` is not a number")
+    return values
+
+
+def _complete(cells: Any, column: str, path: Path, header: bool) -> None:
+    if not len(cells):
+        raise DataError(f"{path}: the file has no rows")
+    gaps = np.flatnonzero(cells.isna().to_numpy())
+    if len(gaps):
+        row = int(gaps[0])
+        raise DataError(f"{path}:{line(path, row, header)}: the {column} is missing; is the file cut off?")
+
+
+def line(path: Path, row: int, header: bool) -> int:
+    """The line, from 1, on which data row `row` stands; blank lines hold none."""
+    left = row + (1 if header else 0)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for number, text in enumerate(file, 1):
+                if text.strip():
+                    if left == 0:
+                        return number
+                    left -= 1
+    except OSError:
+        pass
+    return row + (2 if header else 1)

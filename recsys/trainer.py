@@ -1,0 +1,160 @@
+"""One training that can be stepped, measured, saved and taken back: what `train` and the search drive."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossdsl.errors import LossError
+from lossdsl.recsys import metrics
+from lossdsl.recsys.dataset import Array, Dataset, Rows
+from lossdsl.recsys.fused import FusedEngine
+from lossdsl.recsys.kernels import shuffle
+from lossdsl.recsys.objective import Objective, as_objective
+from lossdsl.recsys.pairs import Groups, groups, plan
+from lossdsl.recsys.settings import ENGINES, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from lossdsl.recsys.torch_engine import TorchEngine
+
+EXPLODED = 1e6
+
+
+class Diverged(LossError):
+    """A training whose parameters are no numbers any more, or larger than a million."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a restart needs: named arrays, and how many epochs have been drawn so far."""
+
+    arrays: dict[str, Array]
+    epoch: int
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with any bit of the state."""
+        total = hashlib.sha256(str(self.epoch).encode())
+        for name in sorted(self.arrays):
+            total.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
+        return total.hexdigest()[:16]
+
+
+class Trainer:
+    """A recommender in training.
+
+    The order of rows in epoch e depends on the seed and e alone, so a state plus a loss gives the next epoch again, to
+    the last bit on one machine. `engine="auto"` takes the fused one where it applies.
+
+    >>> from lossdsl.recsys.data import load
+    >>> from lossdsl.recsys.settings import Settings
+    >>> from lossdsl.recsys.trainer import Trainer
+    >>> trainer = Trainer("bce", load("demo"), Settings(dim=4), seed=1)
+    >>> start = trainer.state()
+    >>> trainer.epoch()
+    >>> first = trainer.evaluate("validation")
+    >>> trainer.load(start)
+    >>> trainer.epoch()
+    >>> trainer.evaluate("validation") == first
+    True
+    """
+
+    def __init__(
+        self, loss: Any, data: Dataset, settings: Settings = Settings(), *, seed: int = 0, engine: str = "auto",
+        device: str = "cpu",
+    ) -> None:
+        self.settings = settings.resolve()
+        self.data = data
+        self.seed = seed
+        self.number = 0
+        self.objective = as_objective(loss)
+        self._groups: tuple[Rows, Groups] | None = None
+        self.engine: FusedEngine | TorchEngine = self._choose(engine, device)
+        self.use(self.objective)
+
+    def _choose(self, engine: str, device: str) -> FusedEngine | TorchEngine:
+        if engine not in ENGINES:
+            raise SettingsError(f"no engine is called `{engine}`; there are {', '.join(ENGINES)}")
+        why_not = self._not_fused(device)
+        if engine == "fused" and why_not:
+            raise SettingsError(f"the fused engine does not apply: {why_not}")
+        if engine != "torch" and not why_not:
+            return FusedEngine(self.settings, self.data, self.seed)
+        from lossdsl.recsys.torch_engine import TorchEngine
+
+        return TorchEngine(self.settings, self.data, self.seed, device)
+
+    def _not_fused(self, device: str) -> str:
+        if self.settings.model != "biasedmf":
+            return f"it trains biasedmf, not {self.settings.model}"
+        if self.settings.pairs:
+            return "it trains on rows, not on pairs"
+        if device != "cpu":
+            return f"it runs on the CPU, not on {device}"
+        if self.objective.program is None:
+            return "the loss is a callable that cannot be looked into"
+        return ""
+
+    def use(self, loss: Any) -> None:
+        """Goes on with another loss; parameters and moments stay as they are."""
+        objective = as_objective(loss)
+        if isinstance(self.engine, FusedEngine):
+            curves = objective.curves(pairs=False, dtype=self.settings.dtype)
+            if curves is None:
+                raise SettingsError("the fused engine needs a formula; this loss is a callable")
+            self.engine.use(curves)
+        else:
+            self.engine.use(objective)
+        self.objective = objective
+
+    def epoch(self, rows: Rows | None = None, *, limit: int | None = None) -> None:
+        """Trains one epoch on `rows` (default: the train split), or on the first `limit` of it as shuffled.
+
+        Raises `Diverged` when the parameters stop being numbers of a sane size.
+        """
+        rows = self.data.train if rows is None else rows
+        seed = int(np.random.SeedSequence([self.seed, 5, self.number]).generate_state(1, np.uint64)[0])
+        self.number += 1
+        if self.settings.pairs:
+            assert not isinstance(self.engine, FusedEngine) and self.settings.batch_size is not None
+            if self._groups is None or self._groups[0] is not rows:
+                self._groups = (rows, groups(rows))
+            self.engine.epoch_pairs(rows, plan(self._groups[1], self.settings.batch_size, seed), self.number)
+        else:
+            order = np.arange(len(rows), dtype=np.int32)
+            shuffle(order, np.uint64(seed))
+            order = order if limit is None else order[:limit]
+            if isinstance(self.engine, FusedEngine):
+                self.engine.epoch(rows, order)
+            else:
+                self.engine.epoch(rows, order, self.number)
+        largest = self.engine.largest()
+        if not largest < EXPLODED:
+            what = f"grew to {largest:.3g}" if np.isfinite(largest) else "became NaN or infinite"
+            raise Diverged(f"a parameter {what} in epoch {self.number}; try a smaller learning rate")
+
+    def scores(self, rows: Rows | str) -> Array:
+        """The score of each row of a split, or of rows of your own."""
+        return self.engine.scores(self.data.split(rows) if isinstance(rows, str) else rows)
+
+    def evaluate(self, rows: Rows | str = "validation", metric: str | None = None) -> float:
+        """A metric (default: the one in the settings) on a split or on rows of your own."""
+        rows = self.data.split(rows) if isinstance(rows, str) else rows
+        name = metric or self.settings.metric
+        assert name is not None
+        return metrics.compute(name, rows, self.scores(rows))
+
+    def state(self) -> State:
+        """A copy of all that a restart needs."""
+        return State(self.engine.arrays(), self.number)
+
+    def load(self, state: State) -> None:
+        """Goes back to a state, of either engine."""
+        try:
+            self.engine.load(state.arrays)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise LossError(f"this state belongs to another model or other data ({error})") from None
+        self.number = state.epoch

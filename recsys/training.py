@@ -1,0 +1,175 @@
+"""The effectiveness test: train with a loss, several seeds, best epoch by validation, judged on test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lossdsl.errors import LossError
+from lossdsl.recsys import metrics
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.objective import Objective, as_objective
+from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.statistics import Interval, interval
+from lossdsl.recsys.trainer import Diverged, State, Trainer
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One seed: the metric on validation after each epoch, the best epoch (from 1), and test there.
+
+    `stopped` says why the seed ended early by misfortune; its metrics are those of the best epoch before, if any.
+    """
+
+    seed: int
+    history: tuple[float, ...]
+    best_epoch: int
+    metrics: dict[str, float]
+    state: State | None
+    seconds: float
+    stopped: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a training gave; `metrics["auc"]` is an `Interval` over seeds."""
+
+    loss: str
+    runs: tuple[Run, ...]
+    settings: Settings
+    engine: str
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def history(self) -> tuple[float, ...]:
+        """The first seed's validation metric after each epoch."""
+        return self.runs[0].history
+
+    @property
+    def best_epoch(self) -> list[int]:
+        """The best epoch of each seed, from 1; 0 where none was."""
+        return [run.best_epoch for run in self.runs]
+
+    @property
+    def state(self) -> State | None:
+        """The first seed's state at its best epoch."""
+        return self.runs[0].state
+
+    @property
+    def metrics(self) -> dict[str, Interval]:
+        """Each metric on test over the seeds that came to an end."""
+        good = [run for run in self.runs if run.metrics]
+        if not good:
+            return {}
+        return {name: interval([run.metrics[name] for run in good]) for name in good[0].metrics}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as `lossdsl train --json` prints it."""
+        return {
+            "schema": 1,
+            "loss": self.loss,
+            "metrics": {name: value.to_dict() for name, value in self.metrics.items()},
+            "best_epoch": self.best_epoch,
+            "protocol": self.protocol,
+        }
+
+
+def train(
+    loss: Any,
+    data: Dataset,
+    model: str | None = None,
+    *,
+    settings: Settings = Settings(),
+    seed: int = 0,
+    seeds: int = 1,
+    engine: str = "auto",
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Progress | None = None,
+    **changes: Any,
+) -> TrainResult:
+    """Trains with `loss` on `data`, for `seeds` seeds from `seed` on; `changes` are fields of `Settings`.
+
+    A seed whose parameters explode is reported in its run, and the others go on; if all do, `Diverged` is raised.
+
+    >>> from lossdsl.recsys import load, train
+    >>> result = train("bce", load("demo"), "biasedmf", epochs=5, dim=4)
+    >>> len(result.history), sorted(result.metrics)
+    (5, ['auc', 'gauc'])
+    """
+    if model is not None:
+        changes["model"] = model
+    settings = replace(settings, **changes).resolve()
+    if seeds < 1:
+        raise LossError(f"seeds have to be 1 or more, not {seeds}")
+    objective = as_objective(loss)
+    first = Trainer(objective, data, settings, seed=seed, engine=engine, device=device)
+    name = first.engine.name
+
+    def one(number: int) -> Run:
+        trainer = first if number == seed else Trainer(objective, data, settings, seed=number, engine=name, device=device)
+        return _run(trainer, progress)
+
+    if workers > 1 and name == "fused":
+        with ThreadPoolExecutor(workers) as pool:
+            runs = tuple(pool.map(one, range(seed, seed + seeds)))
+    else:
+        runs = tuple(one(number) for number in range(seed, seed + seeds))
+    if not any(run.metrics for run in runs):
+        raise Diverged(f"every seed stopped: {runs[0].stopped}")
+    return TrainResult(objective.text, runs, settings, name, _protocol(data, settings, name, seed, seeds))
+
+
+def _run(trainer: Trainer, progress: Progress | None) -> Run:
+    settings, begin = trainer.settings, time.perf_counter()
+    history: list[float] = []
+    best, best_epoch, state, stopped = -np.inf, 0, None, ""
+    lower_is_better = settings.metric in metrics.LOWER_IS_BETTER
+    for epoch in range(1, settings.epochs + 1):
+        try:
+            trainer.epoch()
+        except Diverged as error:
+            stopped = str(error)
+            break
+        value = trainer.evaluate("validation")
+        history.append(value)
+        if progress is not None:
+            progress(trainer.seed, epoch, value)
+        gain = -value if lower_is_better else value
+        if gain > best:
+            best, best_epoch, state = gain, epoch, trainer.state()
+        elif settings.patience and epoch - best_epoch >= settings.patience:
+            break
+    measured: dict[str, float] = {}
+    if state is not None:
+        trainer.load(state)
+        measured = metrics.measure(trainer.data.test, trainer.scores("test"), _names(settings))
+    seconds = time.perf_counter() - begin
+    return Run(trainer.seed, tuple(history), best_epoch, measured, state, seconds, stopped)
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    assert settings.metric is not None
+    return tuple(dict.fromkeys((settings.metric, "auc", "gauc")))
+
+
+def _protocol(data: Dataset, settings: Settings, engine: str, seed: int, seeds: int) -> dict[str, Any]:
+    return {
+        "data": data.name,
+        "fingerprint": data.fingerprint,
+        "rows": {name: len(data.split(name)) for name in ("train", "validation", "test")},
+        "split": "test, at the epoch that was best on validation",
+        "seeds": list(range(seed, seed + seeds)),
+        "engine": engine,
+        "settings": settings.to_dict(),
+    }
+
+
+__all__ = ["Objective", "Run", "TrainResult", "train"]
