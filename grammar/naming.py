@@ -60,12 +60,12 @@ def resolve(name: str, span: Span, source: str, defined: Collection[str], aliase
         hint = f"use `{name}` alone, or write its formula out: `lossdsl show {name}` prints it"
         raise LossSyntaxError("LD016", message, source, span, hint)
     close = nearest(name, [*defined, *VARIABLES, *aliases])
-    if close:
-        hint = f"did you mean `{close}`?"
-    elif name == "e":
+    if name == "e":
         hint = "there are no built-in constants: write `exp(x)` for e^x, or add `where e = 2.718281828459045`"
     elif name == "pi":
         hint = "there are no built-in constants: add `where pi = 3.141592653589793`"
+    elif close:
+        hint = f"did you mean `{close}`?"
     else:
         hint = f"a parameter needs one: add `where {short(name)} = 1`"
     raise LossSyntaxError("LD003", f"the name `{short(name)}` has no value", source, span, hint)
