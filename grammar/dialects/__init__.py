@@ -1,0 +1,132 @@
+"""Other spellings of a formula: Python code, LaTeX, AutoLossGen's search log. All end in the same tree."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from lossdsl.errors import LossError, LossSyntaxError, Span
+from lossdsl.grammar.limits import check_text, check_tree
+from lossdsl.grammar.naming import finish
+from lossdsl.grammar.operators import ALIASES
+from lossdsl.grammar.parser import Parsed
+from lossdsl.grammar.parser import read as read_lossdsl
+from lossdsl.grammar.tree import VARIABLES, Tree
+from lossdsl.grammar.where import read_where_at, split_where
+
+DIALECTS = ("lossdsl", "python", "latex", "autolossgen", "autolossgen-plain")
+
+_LATEX = re.compile(r"\\[A-Za-z]|\$|[_^]\s*\{")
+_PYTHON = re.compile(
+    r"\b(?:torch|np|numpy|F|tf|K|math|jnp|nn|jax|keras|self)\s*\.\s*[A-Za-z_]"
+    r"|[\w)\]]\s*\.\s*[A-Za-z_]\w*\s*\("
+    r"|\bif\b[^(].*\belse\b|\b(?:return|lambda|def)\b|==|!="
+    r"|^\s*[A-Za-z_]\w*\s*(?:[-+*/]|\*\*)?=(?!=)",
+    re.ASCII | re.DOTALL | re.MULTILINE,
+)
+_LOG_LINE = re.compile(r"\b(?:Log|Sigmoid|Sqrt|Tanh|ReLU)\s*\(")
+_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def read(text: str, dialect: str = "auto") -> Parsed:
+    """Read a formula in one of `DIALECTS`, or in the one that `auto` finds; `.dialect` of the result says which.
+
+    Raises `LossSyntaxError` for what cannot be read and `LossError` for a dialect that does not exist.
+
+    >>> from lossdsl.grammar.dialects import read
+    >>> from lossdsl.grammar.printer import show
+    >>> found = read("-torch.log(torch.sigmoid(pos_score - neg_score)).mean()")
+    >>> found.dialect, show(found.tree), found.pairwise
+    ('python', '-log(sigmoid(score))', True)
+    >>> show(read(r"-y\\log\\hat{y} - (1-y)\\log(1-\\hat{y})").tree)
+    '-label*log(pred) - (1-label)*log(1-pred)'
+    >>> show(read("Log ((pred + 1))", "autolossgen").tree)
+    'clamp(plog(clamp(pred + 1, 1e-5, 1e5)), 1e-5, 1e5)'
+    """
+    if dialect == "auto":
+        return _automatic(text)
+    if dialect not in DIALECTS:
+        raise LossError(f"unknown dialect `{dialect}`: there are {', '.join(DIALECTS)} and auto")
+    if dialect == "lossdsl":
+        return read_lossdsl(text)
+    check_text(text)
+    try:
+        return replace(_other(text, dialect), dialect=dialect)
+    except RecursionError:  # only where the caller's own stack is nearly used up
+        raise LossSyntaxError("LD037", "the formula is nested too deep", text, Span(0, len(text)), "shorten it") from None
+
+
+def choose(text: str) -> str:
+    """The dialect that a text looks like: `latex`, `python` or `lossdsl`.
+
+    >>> from lossdsl.grammar.dialects import choose
+    >>> choose(r"-\\log \\hat{y}"), choose("-np.log(p)"), choose("-log(p)")
+    ('latex', 'python', 'lossdsl')
+    """
+    body = text[: split_where(text)]
+    if _LATEX.search(body):
+        return "latex"
+    if _PYTHON.search(body) or any(_only_python(word) for word in _WORD.findall(body)):
+        return "python"
+    return "lossdsl"
+
+
+def _only_python(word: str) -> bool:
+    """A function or a pair's member that lossdsl's own dialect has no word for."""
+    from lossdsl.grammar.dialects.meaning import is_pair_name
+    from lossdsl.grammar.dialects.python_functions import FUNCTIONS, REDUCTIONS
+    from lossdsl.grammar.operators import OPERATORS
+
+    if word in OPERATORS:
+        return False
+    return word in FUNCTIONS or word in REDUCTIONS or is_pair_name(word) is not None
+
+
+def _automatic(text: str) -> Parsed:
+    try:
+        return read_lossdsl(text)
+    except LossSyntaxError as error:
+        if error.code in ("LD001", "LD030"):
+            raise
+        dialect = choose(text)
+        if dialect != "lossdsl":
+            return read(text, dialect)
+        if _LOG_LINE.search(text):
+            hint = "a line of AutoLossGen's log is read by --dialect autolossgen (as trained) or autolossgen-plain"
+            raise LossSyntaxError(error.code, error.message, text, error.span, hint) from None
+        raise
+
+
+def _other(text: str, dialect: str) -> Parsed:
+    from lossdsl.grammar.dialects.meaning import pair_differences, strip_reductions
+    from lossdsl.grammar.dialects.scan import Mark
+
+    end = split_where(text)
+    where = read_where_at(text, end)
+    defined = [b.name for b in where]
+    notes: list[str]
+    if dialect.startswith("autolossgen"):
+        from lossdsl.grammar.dialects import autolossgen
+
+        trained = dialect == "autolossgen"
+        root = autolossgen.read_root(text, end, trained)
+        notes = [autolossgen.TRAINED_NOTE, autolossgen.IDENTITY_NOTE] if trained else []
+        return Parsed(finish(root, where, text), notes=tuple(notes))
+    if dialect == "python":
+        from lossdsl.grammar.dialects import python
+
+        known = {**{v: v for v in VARIABLES}, **ALIASES, **python.ALIASES}
+        root, notes = python.read_root(text, end, {k: v for k, v in known.items() if k not in defined})
+    else:
+        from lossdsl.grammar.dialects import latex
+
+        root, notes = latex.read_root(text, end, frozenset(defined))
+    check_tree(Tree(root, where), text)  # before anything compares parts with each other
+    mark = Mark(text)
+    root, reduction = strip_reductions(root, mark, defined)
+    if reduction is not None:
+        notes.append(f"the {reduction} over the batch is dropped: a formula is the loss of one prediction")
+    root, difference = pair_differences(root, mark, defined)
+    if difference is not None:
+        notes.append(f"{difference} is read as score, the loss as pairwise")
+    return Parsed(finish(root, where, text), pairwise=difference is not None, notes=tuple(notes))

@@ -46,7 +46,7 @@ def scan(source: str, end: int) -> list[Token]:
     while place < end:
         match = _TOKEN.match(source, place, end)
         if match is None:
-            raise Mark(source).error("LD005", f"`{source[place]}` does not belong in AutoLossGen's syntax", place, place + 1)
+            raise Mark(source).error("LD009", f"`{source[place]}` does not belong in AutoLossGen's syntax", place, place + 1)
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match[0], place, match.end()))
         place = match.end()
@@ -144,7 +144,7 @@ class _Reader(Cursor):
         if function is None or not self.sees("("):
             if self.sees("("):
                 known = "Log, Sigmoid, Sqrt, Tanh, ReLU, max, min, 1 / (x), (x) ^ 2, - (x), e ^ (x), |x|"
-                raise self.mark.at("LD010", f"unknown function `{token.text}`", token, f"AutoLossGen has {known}")
+                raise self.mark.at("LD002", f"unknown function `{token.text}`", token, f"AutoLossGen has {known}")
             return Name(token.text, span=Span(token.start, token.end))
         self.take()
         args = [self.chain()]
@@ -156,9 +156,9 @@ class _Reader(Cursor):
         op = function[self.trained]
         if op in ("max", "min"):
             if len(args) < 2:
-                raise self.mark.at("LD011", f"`{token.text}` takes 2 or more arguments, not 1", token)
+                raise self.mark.at("LD008", f"`{token.text}` takes 2 or more arguments, not 1", token)
         elif len(args) != 1:
-            raise self.mark.at("LD011", f"`{token.text}` takes 1 argument, not {len(args)}", token)
+            raise self.mark.at("LD008", f"`{token.text}` takes 1 argument, not {len(args)}", token)
         return self.operator(op, *args, start=token.start)
 
     def minus(self) -> Node:
@@ -192,5 +192,5 @@ class _Reader(Cursor):
             hint = "write a * 1 / (b) for a / b, (x) ^ 2 for a square"
             return self.mark.at("LD301", f"`{token.text}` cannot follow here", token, hint)
         if token.text == "," or token.text == ")":
-            return self.mark.at("LD002", f"`{token.text}` does not belong here", token)
+            return self.mark.at("LD004", f"`{token.text}` does not belong here", token)
         return self.no_operator()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from lossdsl.grammar.limits import MAX_BRACKETS
+from lossdsl.grammar.naming import number as read_number
 from lossdsl.grammar.tree import Apply, Node, Number
 
 from lossdsl.errors import LossSyntaxError, Span
 
-# A reader calls itself once or twice per bracket; Python's own stack allows about a thousand calls, some already taken.
-MAX_NESTING = 64
-MAX_DIGITS = 400
+# A reader calls itself a few times per level; Python's own stack allows about a thousand calls, some already taken.
+MAX_LEVELS = MAX_BRACKETS + 16
 CLOSES = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -90,14 +90,14 @@ class Cursor:
             return self.take()
         token = self.next
         if token.kind == "end":
-            raise self.mark.at("LD002", f"`{text}` is missing after {after}", token)
-        raise self.mark.at("LD002", f"expected `{text}` after {after}, found `{token.text}`", token)
+            raise self.mark.at("LD006", f"`{text}` is missing after {after}", token)
+        raise self.mark.at("LD006", f"expected `{text}` after {after}, found `{token.text}`", token)
 
     def deeper(self) -> None:
         """Count a level of nesting; the reader that calls it gives the level back with `depth -= 1`."""
         self.depth += 1
-        if self.depth > MAX_NESTING:
-            raise self.mark.at("LD021", f"nested deeper than {MAX_NESTING} levels", self.next, "name the parts, or shorten")
+        if self.depth > MAX_LEVELS:
+            raise self.mark.at("LD037", f"nested deeper than {MAX_LEVELS} levels", self.next, "shorten the formula")
 
     def no_operand(self) -> LossSyntaxError:
         """Something has to stand here and does not."""
@@ -105,16 +105,16 @@ class Cursor:
         if last is None and token.kind == "end":
             return self.mark.error("LD001", "the formula is empty", 0, max(1, len(self.source)), "try `-log(pred)`")
         if last is None:
-            return self.mark.at("LD002", f"a formula cannot begin with `{token.text}`", token)
+            return self.mark.at("LD004", f"a formula cannot begin with `{token.text}`", token)
         place = f"before `{token.text}`" if token.kind != "end" else "at the end"
         if last.text in ("(", "[", "{") and token.kind != "end":
-            return self.mark.at("LD002", f"nothing stands between `{last.text}` and `{token.text}`", token)
-        return self.mark.at("LD002", f"an operand is missing {place}", last, f"`{last.text}` needs something on its right")
+            return self.mark.at("LD004", f"nothing stands between `{last.text}` and `{token.text}`", token)
+        return self.mark.at("LD004", f"an operand is missing {place}", last, f"`{last.text}` needs something on its right")
 
     def no_operator(self) -> LossSyntaxError:
         """Two operands in a row."""
         token = self.next
-        return self.mark.at("LD003", f"an operator is missing before `{token.text}`", token, "write `*` to multiply")
+        return self.mark.at("LD005", f"an operator is missing before `{token.text}`", token, "write `*` to multiply")
 
 
 def check_brackets(source: str, tokens: Iterable[Token]) -> None:
@@ -126,33 +126,25 @@ def check_brackets(source: str, tokens: Iterable[Token]) -> None:
             continue
         if token.text in CLOSES:
             stack.append(token)
-            if len(stack) > MAX_NESTING:
-                raise mark.at("LD021", f"brackets are nested deeper than {MAX_NESTING} levels", token)
+            if len(stack) > MAX_BRACKETS:
+                raise mark.at("LD031", f"brackets are nested deeper than {MAX_BRACKETS} levels", token)
         elif token.text in (")", "]", "}"):
             if not stack:
-                raise mark.at("LD004", f"`{token.text}` closes nothing", token, "take it away, or open a bracket before")
+                raise mark.at("LD007", f"`{token.text}` closes nothing", token, "take it away, or open a bracket before")
             opened = stack.pop()
             if CLOSES[opened.text] != token.text:
                 raise mark.at(
-                    "LD004", f"`{opened.text}` is closed by `{token.text}`", token, f"close it with `{CLOSES[opened.text]}`"
+                    "LD007", f"`{opened.text}` is closed by `{token.text}`", token, f"close it with `{CLOSES[opened.text]}`"
                 )
     if stack:
         opened = stack[-1]
-        raise mark.at("LD004", f"`{opened.text}` is never closed", opened, f"add `{CLOSES[opened.text]}`")
-
-
-_NUMBER = re.compile(r"(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<power>[+-]?\d+))?\Z")
+        raise mark.at("LD006", f"`{opened.text}` is never closed", opened, f"add `{CLOSES[opened.text]}`")
 
 
 def number(mark: Mark, token: Token) -> Number:
     """The exact value of a literal: `0.1` is 1/10, never a rounded one."""
-    match = _NUMBER.match(token.text.replace("_", ""))
-    assert match is not None
-    whole, part, power = match["whole"] or "", match["part"] or "", match["power"] or "0"
-    if len(whole) + len(part) > MAX_DIGITS or len(power.lstrip("+-")) > 4 or abs(int(power)) > MAX_DIGITS:
-        raise mark.at("LD022", "the number is too large, too small or too long to be meant", token)
-    value = Fraction(int(whole + part or "0")) * Fraction(10) ** (int(power) - len(part))
-    return Number(value, span=Span(token.start, token.end))
+    span = Span(token.start, token.end)
+    return Number(read_number(token.text.replace("_", ""), mark.source, span), span=span)
 
 
 def around(*nodes: Node) -> Span | None:
