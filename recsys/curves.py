@@ -1,4 +1,4 @@
-"""A pointwise loss on labels 0 and 1 is two curves of the score: fine tables of their slopes, with the Program behind them."""
+"""A pointwise loss on labels 0 and 1 is two curves of the score: tables of their slopes, the Program behind them."""
 
 from __future__ import annotations
 

@@ -36,11 +36,15 @@ class Reading:
     features: bool = False
 
 
-def load(source: str | Path, reading: Reading = Reading(), **changes: Any) -> Dataset:
+USUAL_READING = Reading()
+
+
+def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -> Dataset:
     """Loads `demo`, `ml-100k`, or a file or folder in one of the known forms.
 
-    Known: a folder of `NAME.train.csv`, `NAME.validation.csv`, `NAME.test.csv` (tab-separated `uid iid label`), RecBole's
-    `.inter`, MovieLens' `u.data`. `changes` are fields of `Reading`. Raises `DataError` with one sentence otherwise.
+    Known: a folder of `NAME.train.csv`, `NAME.validation.csv`, `NAME.test.csv` (tab-separated `uid iid label`),
+    RecBole's `.inter`, MovieLens' `u.data`. `changes` are fields of `Reading`. Raises `DataError` with one sentence
+    otherwise.
 
     >>> from lossdsl.recsys.data import load
     >>> load("demo").name

@@ -1,4 +1,4 @@
-"""What is trained on: three splits of (user, item, label) rows whose ids are dense, and the way back to the ids as read."""
+"""What is trained on: three splits of (user, item, label) rows with dense ids, and the way back to the ids as read."""
 
 from __future__ import annotations
 

@@ -29,7 +29,6 @@ def demo(seed: int = 0) -> Dataset:
     # Rows without repeats: the ROWS largest of a Gumbel-perturbed log weight are a weighted sample without replacement.
     weight = 0.7 * activity[:, None] + 0.9 * popularity[None, :] + random.gumbel(size=(USERS, ITEMS))
     chosen = np.argpartition(weight.ravel(), -ROWS)[-ROWS:]
-    # Every user keeps five rows at least and every item two, so that none is known by its id alone.
     chosen = random.permutation(chosen)
     user, item = np.divmod(chosen, ITEMS)
     score = 1.1 * np.einsum("rf,rf->r", taste[user], style[item])

@@ -267,7 +267,9 @@ def epoch_clipped(
                     vi[i, k] *= late
                 bi[i] *= late
                 seen_i[i] = t
-        _gradient(w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs)
+        _gradient(
+            w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs
+        )
         for j in range(m):
             r = np.uint64(order[pos + j])
             u = np.uint64(user[r])
@@ -314,7 +316,7 @@ def epoch_dense(
 ) -> int:
     """One epoch of Adam (β 0.9, 0.999, ε 1e-8) or Adagrad (ε 1e-10), whose steps move every parameter.
 
-    `g` comes and leaves as zeros, `first` and `second` are the running moments; returns the number of steps made so far.
+    `g` comes and leaves as zeros, `first` and `second` are the running moments; returns the number of steps so far.
     """
     z = np.empty(batch, w.dtype)
     y = np.empty(batch, w.dtype)
@@ -327,7 +329,9 @@ def epoch_dense(
     pos = 0
     while pos < n:
         m = min(batch, n - pos)
-        _gradient(w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs)
+        _gradient(
+            w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs
+        )
         if clip > 0:
             for k in range(w.shape[0]):
                 g[k] = max(-top, min(top, g[k] + inside * w[k]))

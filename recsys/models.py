@@ -150,7 +150,9 @@ class DeepModel(_Towers):
     torch.Size([2])
     """
 
-    def __init__(self, inputs: Inputs, *, layers: Sequence[int] = (64, 16), dropout: float = 0.2, seed: int = 0) -> None:
+    def __init__(
+        self, inputs: Inputs, *, layers: Sequence[int] = (64, 16), dropout: float = 0.2, seed: int = 0
+    ) -> None:
         super().__init__(inputs, seed)
         random = np.random.default_rng([seed, 3])
         stack: list[nn.Module] = []
@@ -175,7 +177,9 @@ class RankNet(_Towers):
     torch.Size([2])
     """
 
-    def __init__(self, inputs: Inputs, *, layers: Sequence[int] = (512, 256), dropout: float = 0.5, seed: int = 0) -> None:
+    def __init__(
+        self, inputs: Inputs, *, layers: Sequence[int] = (512, 256), dropout: float = 0.5, seed: int = 0
+    ) -> None:
         super().__init__(inputs, seed)
         random = np.random.default_rng([seed, 3])
         stack: list[nn.Module] = []

@@ -15,7 +15,7 @@ from lossdsl.recsys.kernels import JIT, shuffle
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Rows gathered by user: those of group k are `index[start[k] : start[k + 1]]`; users with one label only are left out."""
+    """Rows gathered by user: group k is `index[start[k] : start[k + 1]]`; users with one label only are left out."""
 
     index: Array
     start: Array
@@ -74,7 +74,8 @@ def plan(where: Groups, batch: int, seed: int) -> Plan:
     pieces = int(((size + batch - 1) // batch).sum())
     part = np.empty(pieces + 1, np.int64)
     batches = np.empty(pieces + 1, np.int64)
-    count = _fill(where.index, where.start, users, batch, np.uint64(seed) ^ np.uint64(0x5DEECE66D), order, part, batches)
+    inner = np.uint64(seed) ^ np.uint64(0x5DEECE66D)
+    count = _fill(where.index, where.start, users, batch, inner, order, part, batches)
     return Plan(order, part, batches[: count + 1])
 
 

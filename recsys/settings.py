@@ -102,6 +102,8 @@ class Settings:
         return cls(**values)
 
 
+DEFAULTS = Settings()
+
 # layers, dropout, batch size, pairs
 _DEFAULTS: dict[str, tuple[tuple[int, ...], float, int, bool]] = {
     "biasedmf": ((), 0.0, 512, False),

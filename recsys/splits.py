@@ -12,10 +12,11 @@ Parts = tuple[Columns, Columns, Columns]
 
 
 def leave_one_out(rows: Columns, *, least: int = 5) -> Parts:
-    """AutoLossGen's split on positives: per user in time order, test from the last positive on, validation from the one before.
+    """AutoLossGen's split on positives, per user in time order.
 
-    Users with fewer than `least` rows or without a positive stay in train; the negatives in between stay where they
-    fall. Source: Li et al., AutoLossGen, SIGIR 2022, §5.1.
+    Test is from the last positive on, validation from the one before it, the rest is train. Users with fewer than
+    `least` rows or without a positive stay in train; the negatives in between stay where they fall.
+    Source: Li et al., AutoLossGen, SIGIR 2022, §5.1.
 
     >>> import numpy as np
     >>> from lossdsl.recsys.dataset import Columns

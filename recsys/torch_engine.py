@@ -94,7 +94,8 @@ class TorchEngine:
 
     def largest(self) -> float:
         """The largest parameter in size; NaN if one is NaN."""
-        return float(max((p.detach().abs().max() for p in self.model.parameters()), key=lambda x: float(x.nan_to_num(torch.inf))))
+        sizes = [float(parameter.detach().abs().max()) for parameter in self.model.parameters()]
+        return max(sizes, key=lambda size: np.inf if np.isnan(size) else size)
 
     def arrays(self) -> dict[str, Array]:
         """Copies of all that a restart needs: parameters, running statistics, moments and the step."""
@@ -146,4 +147,4 @@ def _optimizer(settings: Settings, parameters: list[nn.Parameter]) -> torch.opti
         return torch.optim.SGD(parameters, lr=settings.lr, weight_decay=settings.l2)
     if settings.optimizer == "adagrad":
         return torch.optim.Adagrad(parameters, lr=settings.lr, weight_decay=settings.l2, eps=1e-10)
-    return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.l2, fused=parameters[0].is_floating_point())
+    return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.l2, fused=True)

@@ -13,9 +13,9 @@ from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.fused import FusedEngine
 from lossdsl.recsys.kernels import shuffle
-from lossdsl.recsys.objective import Objective, as_objective
+from lossdsl.recsys.objective import as_objective
 from lossdsl.recsys.pairs import Groups, groups, plan
-from lossdsl.recsys.settings import ENGINES, Settings, SettingsError
+from lossdsl.recsys.settings import DEFAULTS, ENGINES, Settings, SettingsError
 
 if TYPE_CHECKING:
     from lossdsl.recsys.torch_engine import TorchEngine
@@ -63,7 +63,7 @@ class Trainer:
     """
 
     def __init__(
-        self, loss: Any, data: Dataset, settings: Settings = Settings(), *, seed: int = 0, engine: str = "auto",
+        self, loss: Any, data: Dataset, settings: Settings = DEFAULTS, *, seed: int = 0, engine: str = "auto",
         device: str = "cpu",
     ) -> None:
         self.settings = settings.resolve()

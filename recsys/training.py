@@ -14,7 +14,7 @@ from lossdsl.errors import LossError
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.objective import Objective, as_objective
-from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.settings import DEFAULTS, Settings
 from lossdsl.recsys.statistics import Interval, interval
 from lossdsl.recsys.trainer import Diverged, State, Trainer
 
@@ -86,7 +86,7 @@ def train(
     data: Dataset,
     model: str | None = None,
     *,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     seed: int = 0,
     seeds: int = 1,
     engine: str = "auto",
@@ -114,8 +114,9 @@ def train(
     name = first.engine.name
 
     def one(number: int) -> Run:
-        trainer = first if number == seed else Trainer(objective, data, settings, seed=number, engine=name, device=device)
-        return _run(trainer, progress)
+        if number == seed:
+            return _run(first, progress)
+        return _run(Trainer(objective, data, settings, seed=number, engine=name, device=device), progress)
 
     if workers > 1 and name == "fused":
         with ThreadPoolExecutor(workers) as pool:

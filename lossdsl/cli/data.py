@@ -1,0 +1,43 @@
+"""`lossdsl data`: what a data set holds, and fetching one."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lossdsl.cli.options import reading_options
+
+
+@click.group("data")
+def command() -> None:
+    """Describe or fetch a data set.
+
+    Example: lossdsl data show demo
+    """
+
+
+@command.command("show", epilog="Example: lossdsl data show demo --json")
+@click.argument("source", metavar="NAME|PATH")
+@reading_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(source: str, as_json: bool, **reading: object) -> int:
+    """Summarize a data set: users, items, rows and positives of each split."""
+    from lossdsl.recsys.data import load
+    from lossdsl.recsys.describe import describe
+
+    facts = describe(load(source, **reading))
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return 0
+    counts = f"{facts['users']:,} users, {facts['items']:,} items"
+    click.echo(f"{facts['name']}: {counts}, fingerprint {facts['fingerprint']}")
+    width = max(len(name) for name in facts["splits"])
+    for name, split in facts["splits"].items():
+        click.echo(
+            f"  {name:<{width}}  {split['rows']:>10,} rows  {split['positive']:>6.1%} positive  "
+            f"{split['users']:>7,} users  {split['both']:>7,} with both labels"
+        )
+    for note in facts["notes"]:
+        click.echo(f"  note: {note}")
+    return 0

@@ -1,0 +1,87 @@
+"""Options that several commands of the laboratory share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _stack(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+reading_options = _stack(
+    [
+        click.option("--split", default="leave-one-out", show_default=True,
+                     type=click.Choice(["leave-one-out", "temporal", "random", "per-user"]),
+                     help="How a single file is cut."),
+        click.option("--threshold", type=float, default=3.0, show_default=True,
+                     help="A rating above it is a positive."),
+        click.option("--split-seed", "seed", type=int, default=0, help="Seed of a random split, and of `demo`."),
+        click.option("--user", metavar="COLUMN", help="Column of users, where it has an unusual name."),
+        click.option("--item", metavar="COLUMN", help="Column of items."),
+        click.option("--label", metavar="COLUMN", help="Column of labels or ratings."),
+        click.option("--time", metavar="COLUMN", help="Column of timestamps."),
+        click.option("--duplicates", type=click.Choice(["error", "keep", "last"]), default="error", show_default=True,
+                     help="What to do with a user's second row of one item."),
+    ]
+)  # fmt: skip
+
+model_options = _stack(
+    [
+        click.option("--model", default="biasedmf", show_default=True,
+                     type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), help="The recommender."),
+        click.option("--optimizer", type=click.Choice(["gd", "adam", "adagrad"]), help="Default: adam."),
+        click.option("--lr", type=float, help="Learning rate; default: 0.003."),
+        click.option("--l2", type=float, help="λ in g += λ·w, for every parameter; default: 1e-4."),
+        click.option("--batch-size", type=int, help="Rows of a batch; default: 512, ranknet 128."),
+        click.option("--dim", type=int, help="Size of the vectors; default: 16."),
+        click.option("--init-std", type=float, help="Standard deviation of the vectors at the start; default: 0.01."),
+        click.option("--layers", metavar="N,N,…", help="Widths of the hidden layers of deepmodel and ranknet."),
+        click.option("--dropout", type=float, help="Rate of dropout of deepmodel and ranknet."),
+        click.option("--epochs", type=int, help="At most so many; default: 30."),
+        click.option("--patience", type=int, help="Stop after so many epochs without a better one; default: never."),
+        click.option("--metric", help="Chooses the best epoch; default: auc, for pairs gauc."),
+        click.option("--preset", type=click.Choice(["autolossgen"]), help="Settings of the original program."),
+    ]
+)  # fmt: skip
+
+SETTINGS = ("model", "optimizer", "lr", "l2", "batch_size", "dim", "init_std", "layers", "dropout", "epochs",
+            "patience", "metric")  # fmt: skip
+
+
+def settings_from(options: dict[str, Any]) -> Any:
+    """Takes the options of `model_options` out of `options` and makes `Settings` of them."""
+    from dataclasses import replace
+
+    from lossdsl.recsys.settings import DEFAULTS, PRESETS
+
+    preset = options.pop("preset")
+    base = PRESETS[preset] if preset else DEFAULTS
+    changes = {name: options.pop(name) for name in SETTINGS}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if "layers" in changes:
+        changes["layers"] = _widths(changes["layers"])
+    return replace(base, **changes).resolve()
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise click.UsageError(f"--layers takes whole numbers with commas, such as 64,16, not `{text}`") from None
+
+
+def take_reading(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options of `reading_options` out of `options`."""
+    names = ("split", "threshold", "seed", "user", "item", "label", "time", "duplicates")
+    return {name: options.pop(name) for name in names}
