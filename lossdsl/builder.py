@@ -17,6 +17,8 @@ COMMUTES = frozenset({"add", "mul", "min", "max", "eq"})
 LONGEST_PRODUCT = 16
 # Exact arithmetic on constants stops when a numerator or denominator gets longer than this many bits.
 LONGEST_CONSTANT = 4096
+# A rewrite may call for the next one; this many in a row, never seen, would mean that two rows undo each other.
+DEEPEST_REWRITE = 60
 
 _EXACT: dict[str, Callable[..., Fraction]] = {
     "neg": lambda a: -a, "abs": abs, "sign": lambda a: Fraction((a > 0) - (a < 0)), "relu": lambda a: max(a, ZERO),
@@ -52,6 +54,7 @@ class Builder:
         self.powers: dict[int, tuple[int, int]] = {}
         self._index: dict[tuple[str, tuple[int, ...], Fraction | None, str | None], int] = {}
         self._signs: dict[int, int | None] = {}
+        self._depth = 0
 
     # -- leaves
 
@@ -75,10 +78,15 @@ class Builder:
         known = self._fold(op, args)
         if known is not None:
             return known
-        for row in BY_OPERATOR.get(op, ()):
-            found = self._match_args(row.match[1:], args, {}, op in COMMUTES)
-            if found is not None:
-                return self._make(row.make, found)
+        if self._depth < DEEPEST_REWRITE:
+            for row in BY_OPERATOR.get(op, ()):
+                found = self._match_args(row.match[1:], args, {}, op in COMMUTES)
+                if found is not None:
+                    self._depth += 1
+                    try:
+                        return self._make(row.make, found)
+                    finally:
+                        self._depth -= 1
         if op in COMMUTES and args[0] > args[1]:
             args = (args[1], args[0])
         return self._intern(op, args, None, None)
@@ -253,15 +261,26 @@ class Builder:
                 if step.constant != pattern:
                     return None
             elif pattern == "label":
-                if step.name != "label" or step.op != "input":
+                if not self._is_label(arg):
                     return None
                 found = {**found, "label": arg}
+            elif pattern == "other" and self._is_weight(arg):
+                return None
             elif pattern in found:
                 if found[pattern] != arg:
                     return None
             else:
                 found = {**found, pattern: arg}
         return found
+
+    def _is_label(self, step: int) -> bool:
+        return self.steps[step].op == "input" and self.steps[step].name == "label"
+
+    def _is_weight(self, step: int) -> bool:
+        s = self.steps[step]
+        return self._is_label(step) or (
+            s.op == "sub" and self.steps[s.args[0]].constant == 1 and self._is_label(s.args[1])
+        )
 
     def _make(self, pattern: Pattern, found: dict[str, int]) -> int:
         if isinstance(pattern, tuple):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-# A pattern is a small tree: a letter stands for any step, `label` for the input, a number for that constant.
+# A pattern is a small tree: a letter stands for any step, `label` for the input, a number for that constant, `other`
+# for any step but label and 1-label (without that, two weights would change places for ever).
 Pattern: TypeAlias = "str | int | tuple[Pattern, ...]"
 
 
@@ -55,9 +56,10 @@ REWRITES: tuple[Rewrite, ...] = (
             ("sub", ("mul", "label", "x"), ("mul", ("sub", 1, "label"), "z")), ("mix", "label", "x", ("neg", "z"))),
     Rewrite("(1-label)*z-label*x", "(1-label)*z-label*x",
             ("sub", ("mul", ("sub", 1, "label"), "z"), ("mul", "label", "x")), ("mix", "label", ("neg", "x"), "z")),
-    Rewrite("(label*x)*z", "label*(x*z)", ("mul", ("mul", "label", "x"), "z"), ("mul", "label", ("mul", "x", "z"))),
+    Rewrite("(label*x)*z", "label*(x*z)",
+            ("mul", ("mul", "label", "x"), "other"), ("mul", "label", ("mul", "x", "other"))),
     Rewrite("((1-label)*x)*z", "(1-label)*(x*z)",
-            ("mul", ("mul", ("sub", 1, "label"), "x"), "z"), ("mul", ("sub", 1, "label"), ("mul", "x", "z"))),
+            ("mul", ("mul", ("sub", 1, "label"), "x"), "other"), ("mul", ("sub", 1, "label"), ("mul", "x", "other"))),
     # near 1 and near 0
     Rewrite("log(1+x)", "log1p(x)", ("log", ("add", 1, "x")), ("log1p", "x")),
     Rewrite("log(1-x)", "log1p(-x)", ("log", ("sub", 1, "x")), ("log1p", ("neg", "x"))),

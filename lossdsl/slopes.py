@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lossdsl.builder import Builder
+from lossdsl.program import COMPARISONS, reachable
 
 HALF = Fraction(1, 2)
 
@@ -30,8 +31,6 @@ class Slopes:
     def of(self, step: int) -> int | None:
         """The step that holds the slope of `step`."""
         # Arguments come before what uses them, so one pass upwards does it without recursion.
-        from lossdsl.program import reachable
-
         for number in reachable(self.b.steps[: step + 1], (step,)):
             if number not in self._known:
                 self._known[number] = self._rule(number)
@@ -59,12 +58,14 @@ class Slopes:
         b = self.b
         step = b.steps[number]
         args = step.args
+        if step.op in COMPARISONS:
+            return None
         t = [self._known[a] for a in args]
         if all(x is None for x in (t[1:] if step.op == "select" else t)):
             return None
         if number in b.powers:
             base, n = b.powers[number]
-            return self._mul(b.emit("mul", b.constant(n), b.power(base, n - 1)), self._known[base])
+            return self._mul(b.emit("mul", b.constant(n), b.power(base, n - 1)), self.of(base))
         return getattr(self, f"_{step.op}_rule")(number, args, t)  # type: ignore[no-any-return]
 
     def _neg_rule(self, number: int, a: tuple[int, ...], t: list[int | None]) -> int | None:

@@ -1,0 +1,287 @@
+"""A formula as a PyTorch module: `compile` makes one, `Loss` checks it first."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lossdsl.errors import LossError, MissingExtra
+
+try:
+    import torch
+except ImportError:
+    raise MissingExtra("train", "compiling a loss") from None
+
+from torch import Tensor, nn
+
+from lossdsl.border import LABEL_SETS
+from lossdsl.engine import BACKENDS, REDUCTIONS, Engine, engine
+from lossdsl.onepass import OnePass
+
+if TYPE_CHECKING:
+    from lossdsl.formula import Formula
+
+_transforms_active = torch._C._are_functorch_transforms_active
+_HALVES = (torch.bfloat16, torch.float16)
+
+
+class Loss(nn.Module):
+    """A loss module from one line of text: read, checked and compiled.
+
+    Args:
+        formula: text of any dialect, the name of a loss, or a `Formula`.
+        params: values for parameters, instead of those that `where` gives.
+        trainable: names of parameters that become `nn.Parameter`s.
+        reduction: "mean" (over all elements, weights or not, as PyTorch does), "sum" or "none".
+        pairwise: the loss of pairs: forward takes score, the difference s_i - s_j where i is the better one, and no
+            label. By default what the named loss declares.
+        check: "error" refuses a formula that is proved invalid and warns of one that is undecided, "warn" warns of
+            both, "off" does not look.
+        label: the set that labels come from, "{0,1}", "{1}" or "[0,1]"; forward refuses others. None: any number.
+        backend: "torchscript", "llvm", "eager", "compile", or "auto", which takes the fastest that applies.
+        validate: False skips the looks at the *values* of pred and label, which on a GPU cost a synchronisation.
+
+    `forward(pred=None, label=None, *, score=None, weight=None)` takes float tensors of one shape. pred lies in [0, 1];
+    0 and 1 themselves stand for the nearest floats strictly between, the slope passed through. bfloat16 and float16
+    are computed in float32. An empty batch gives nan under "mean", as in PyTorch.
+
+    Raises `LossError` (a `ValueError`) when made, for a formula that cannot be computed, and when called wrongly.
+
+    >>> import torch, lossdsl
+    >>> loss = lossdsl.Loss("focal", params={"gamma": 1.0})
+    >>> score = torch.tensor([0.0, 2.0], requires_grad=True)
+    >>> loss(score=score, label=torch.tensor([1.0, 0.0])).backward()
+    >>> score.grad
+    tensor([-0.2983,  0.4992])
+    """
+
+    def __init__(
+        self,
+        formula: str | Formula,
+        *,
+        params: Mapping[str, float] | None = None,
+        trainable: Collection[str] = (),
+        reduction: str = "mean",
+        pairwise: bool | None = None,
+        check: str = "error",
+        label: str | None = "{0,1}",
+        backend: str = "torchscript",
+        validate: bool = True,
+    ) -> None:
+        super().__init__()
+        _one_of("reduction", reduction, REDUCTIONS)
+        _one_of("check", check, ("error", "warn", "off"))
+        _one_of("label", label, (*LABEL_SETS, None))
+        _one_of("backend", backend, BACKENDS)
+        self._engine: Engine = engine(formula, params, tuple(trainable), pairwise, reduction, backend)
+        self.label = label
+        self.validate = validate
+        if check != "off":
+            _check(self._engine, label, check)
+        for name in self._engine.trainable:
+            self.register_parameter(name, nn.Parameter(torch.tensor(self._engine.start[name])))
+
+    @property
+    def formula(self) -> Formula:
+        """What is computed, parameters as given."""
+        return self._engine.formula
+
+    @property
+    def reduction(self) -> str:
+        """How the losses of the samples become one."""
+        return self._engine.reduction
+
+    def forward(
+        self,
+        pred: Tensor | None = None,
+        label: Tensor | None = None,
+        *,
+        score: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of a batch; pass pred (in [0, 1]) or score (any real), not both."""
+        own = self._engine
+        x, axis = self._axis(pred, score)
+        self._look(x, axis, label, weight)
+        traced = _transforms_active() or torch.compiler.is_compiling()
+        if label is None:
+            label = x  # never read: the formula has no label
+        elif label.dtype is not x.dtype:
+            label = label.to(x.dtype)
+        if self.validate and not traced and own.border is not None:
+            self._look_inside(label)
+        if axis == "pred":
+            x = self._project(x, traced)
+        given = x.dtype
+        if given in _HALVES:
+            x, label = x.float(), label.float()
+        slow = (
+            traced
+            or bool(own.trainable)
+            or own.backend in ("eager", "compile")
+            or label.requires_grad and label is not x
+            or torch.autograd.forward_ad._current_level >= 0
+        )
+        if slow:
+            loss = own.formula_of(axis)(x, label, dict(self.named_parameters()))
+            reduced = False
+        else:
+            loss, reduced = self._fast(x, axis, label, weight is None)
+        if not reduced:
+            loss = _reduce(loss if weight is None else loss * weight, own.reduction)
+        return loss if given not in _HALVES or torch.is_autocast_enabled(x.device.type) else loss.to(given)
+
+    # -- the ways to compute
+
+    def _fast(self, x: Tensor, axis: str, label: Tensor, alone: bool) -> tuple[Tensor, bool]:
+        own = self._engine
+        fused = own.fused_of(axis)
+        if fused is not None:
+            return fused(x, label, reduction=own.reduction if alone else "none"), alone
+        kernel = own.kernel_of(axis, own.reduction if alone else "none")
+        if x.requires_grad and torch.is_grad_enabled():
+            owned = alone and own.reduction == "mean"
+            return OnePass.apply(x, label, kernel, own.reduced_formula_of(axis, alone), owned), alone
+        return kernel(x, label)[0], alone
+
+    # -- the border
+
+    def _axis(self, pred: Tensor | None, score: Tensor | None) -> tuple[Tensor, str]:
+        border = self._engine.border
+        if score is not None:
+            if pred is not None:
+                raise LossError(border.both)
+            return score, "score"
+        if pred is None:
+            raise LossError(border.neither)
+        if self._engine.pairwise:
+            raise LossError(border.pairs_need_score)
+        if self._engine.needs_score:
+            raise LossError(border.needs_score)
+        return pred, "pred"
+
+    def _look(self, x: Tensor, axis: str, label: Tensor | None, weight: Tensor | None) -> None:
+        border = self._engine.border
+        for name, tensor in ((axis, x), ("label", label), ("weight", weight)):
+            if tensor is None:
+                continue
+            if not isinstance(tensor, Tensor):
+                raise LossError(border.kind(name, type(tensor).__name__))
+            if tensor.is_complex():
+                raise LossError(border.kind(name, str(tensor.dtype)))
+            if tensor.shape != x.shape:
+                raise LossError(border.shapes(axis, tuple(x.shape), name, tuple(tensor.shape)))
+        if not x.is_floating_point():
+            raise LossError(border.not_floating)
+        if self._engine.pairwise:
+            if label is not None:
+                raise LossError(border.pairs_have_no_label)
+        elif label is None and self._engine.uses_label:
+            raise LossError(border.label_missing)
+
+    def _look_inside(self, label: Tensor) -> None:
+        if self.label is None or not self._engine.uses_label or self._engine.pairwise:
+            return
+        y = label.detach()
+        if self.label == "{0,1}":
+            fine = torch.equal(y * y, y)
+        elif self.label == "[0,1]":
+            fine = torch.equal(torch.clamp(y, 0, 1), y)
+        else:
+            fine = torch.equal(torch.ones_like(y), y)
+        if not fine:
+            wrong = y != y.clamp(0, 1) if self.label == "[0,1]" else (y != 1) & ((y != 0) | (self.label == "{1}"))
+            raise LossError(self._engine.border.label_outside(float(y[wrong].flatten()[0]), self.label))
+
+    def _project(self, pred: Tensor, traced: bool) -> Tensor:
+        limits = torch.finfo(pred.dtype)
+        fixed = pred.detach()
+        inside = fixed.clamp(limits.tiny, 1 - limits.eps / 2)
+        if not traced and self.validate:
+            if torch.equal(inside, fixed):
+                return pred
+            if bool(((fixed < 0) | (fixed > 1)).any()):
+                raise LossError(self._engine.border.outside)
+        # exact at both ends, and the slope at the projected point reaches pred unchanged
+        return pred + (inside - fixed)
+
+    # -- the life of a module
+
+    def extra_repr(self) -> str:
+        """What `print(loss)` shows."""
+        return f"{str(self.formula)!r}, reduction={self.reduction!r}, backend={self._engine.backend!r}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_engine"] = self._engine.recipe
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__dict__["_engine"] = engine(*state["_engine"])
+
+
+def compile(
+    formula: str | Formula,
+    backend: str = "torchscript",
+    *,
+    params: Mapping[str, float] | None = None,
+    trainable: Collection[str] = (),
+    reduction: str = "mean",
+    pairwise: bool | None = None,
+    label: str | None = None,
+    validate: bool = True,
+) -> Loss:
+    """Compile a formula without judging it; the arguments are those of `Loss`.
+
+    >>> import torch, lossdsl
+    >>> loss = lossdsl.compile("(pred-label)^2", reduction="none")
+    >>> loss(torch.tensor([0.25, 1.0]), torch.tensor([0.0, 1.0]))
+    tensor([6.2500e-02, 3.5527e-15])
+    """
+    return Loss(
+        formula,
+        params=params,
+        trainable=trainable,
+        reduction=reduction,
+        pairwise=pairwise,
+        check="off",
+        label=label,
+        backend=backend,
+        validate=validate,
+    )
+
+
+# The properties that decide the verdict.
+_JUDGED = ("domain", "uses_pred", "uses_label", "gradient", "monotone")
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise LossError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def _check(own: Engine, label: str | None, how: str) -> None:
+    from lossdsl.checking import check
+
+    report = check(own.formula, pairwise=own.pairwise, label=label or "[0,1]")
+    if report.verdict == "valid":
+        return
+    invalid = report.verdict == "invalid"
+    status = "refuted" if invalid else "undecided"
+    found = [f"{name} ({report.properties[name].detail})" for name in _JUDGED if _status(report, name) == status]
+    verdict = "invalid" if invalid else "not proved valid"
+    sentence = f"the loss `{own.formula}` is {verdict}: {', '.join(found)} {status}"
+    if invalid and how == "error":
+        raise LossError(f'{sentence}; check="warn" or "off" lets it pass')
+    warnings.warn(sentence, stacklevel=3)
+
+
+def _status(report: Any, name: str) -> str | None:
+    finding = report.properties.get(name)
+    return None if finding is None else finding.status
