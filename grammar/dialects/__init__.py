@@ -11,7 +11,7 @@ from lossdsl.grammar.naming import finish
 from lossdsl.grammar.operators import ALIASES
 from lossdsl.grammar.parser import Parsed
 from lossdsl.grammar.parser import read as read_lossdsl
-from lossdsl.grammar.tree import VARIABLES, Tree
+from lossdsl.grammar.tree import VARIABLES, Binding, Tree
 from lossdsl.grammar.where import read_where_at, split_where
 
 DIALECTS = ("lossdsl", "python", "latex", "autolossgen", "autolossgen-plain")
@@ -25,6 +25,7 @@ _PYTHON = re.compile(
     re.ASCII | re.DOTALL | re.MULTILINE,
 )
 _LOG_LINE = re.compile(r"\b(?:Log|Sigmoid|Sqrt|Tanh|ReLU)\s*\(")
+_TEXT_WHERE = re.compile(r"\\(?:text|mathrm|textrm)\s*\{\s*where\s*\}")
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -97,14 +98,33 @@ def _automatic(text: str) -> Parsed:
         raise
 
 
+def _where(text: str) -> tuple[int, tuple[Binding, ...]]:
+    end = split_where(text)
+    return end, read_where_at(text, end)
+
+
+def _latex_where(text: str) -> tuple[int, tuple[Binding, ...]]:
+    r"""The same for `\text{where } \gamma = 2`: the commands become blanks, so that all places stay."""
+    worded = list(_TEXT_WHERE.finditer(text))
+    plain = _TEXT_WHERE.sub(lambda m: f"{'where':>{len(m[0])}}", text)
+    end = split_where(plain)
+    start = next((m.start() for m in worded if m.start() <= end < m.end()), end)
+    tail = re.sub(r"_\{(\w+)\}", r"_\1  ", plain[end:])
+    tail = re.sub(r"\\q?quad\b|\\[,;:!]|[\\{}$]", lambda m: " " * len(m[0]), tail)
+    try:
+        return start, read_where_at(plain[:end] + tail, end)
+    except LossSyntaxError as error:
+        raise LossSyntaxError(error.code, error.message, text, error.span, error.hint) from None
+
+
 def _other(text: str, dialect: str) -> Parsed:
     from lossdsl.grammar.dialects.meaning import pair_differences, strip_reductions
     from lossdsl.grammar.dialects.scan import Mark
 
-    end = split_where(text)
-    where = read_where_at(text, end)
+    end, where = _latex_where(text) if dialect == "latex" else _where(text)
     defined = [b.name for b in where]
     notes: list[str]
+    members: dict[str, tuple[str, int]] | None = None
     if dialect.startswith("autolossgen"):
         from lossdsl.grammar.dialects import autolossgen
 
@@ -120,13 +140,13 @@ def _other(text: str, dialect: str) -> Parsed:
     else:
         from lossdsl.grammar.dialects import latex
 
-        root, notes = latex.read_root(text, end, frozenset(defined))
+        root, notes, members = latex.read_root(text, end, frozenset(defined))
     check_tree(Tree(root, where), text)  # before anything compares parts with each other
     mark = Mark(text)
     root, reduction = strip_reductions(root, mark, defined)
     if reduction is not None:
         notes.append(f"the {reduction} over the batch is dropped: a formula is the loss of one prediction")
-    root, difference = pair_differences(root, mark, defined)
+    root, difference = pair_differences(root, mark, defined, members)
     if difference is not None:
         notes.append(f"{difference} is read as score, the loss as pairwise")
     return Parsed(finish(root, where, text), pairwise=difference is not None, notes=tuple(notes))

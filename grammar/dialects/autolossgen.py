@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from lossdsl.errors import LossSyntaxError, Span
 from lossdsl.grammar.dialects.scan import Cursor, Mark, Token, apply, check_brackets, number
 from lossdsl.grammar.tree import Name, Node, Number
-
-from lossdsl.errors import LossSyntaxError, Span
 
 CLAMP = (Fraction(1, 10**5), Fraction(10**5))
 TRAINED_NOTE = (

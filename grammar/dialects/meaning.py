@@ -1,17 +1,50 @@
-"""What a batch's formula means for one prediction: reductions around the whole fall away, a pair's difference is a score."""
+"""What a batch's formula means for one prediction.
+
+Reductions around the whole fall away, a pair's difference is a score, an equation of labels is a comparison.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from lossdsl.errors import Span
-from lossdsl.grammar.dialects.scan import Mark, apply
+from lossdsl.grammar.dialects.scan import Mark, Token, apply
 from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 
 REDUCING = ("mean", "sum")  # made by the readers, taken away here; no operators of the language
 CONSTANT, POINT = "constant", "point"
+COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+_FLIPPED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
+
+
+def compare(sign: str, left: Node, right: Node, place: Token | Node, mark: Mark, notes: list[str]) -> Node:
+    """A condition. `label == 1` is one too, as labels never leave [0, 1]; any other equation is refused."""
+    if sign in COMPARISONS:
+        return apply(COMPARISONS[sign], left, right)
+    if isinstance(left, Number):
+        left, right = right, left
+    if left == Name("label") and isinstance(right, Number) and right.value in (0, 1):
+        op = "ge" if right.value == 1 else "le"
+        notes.append(f"label {sign} {right.value} is read by label {'>=' if op == 'ge' else '<='} {right.value}")
+        return apply(op if sign in ("=", "==") else _FLIPPED[op], left, right)
+    hint = "only the label is compared so, with 0 or 1; for all else use < <= > >="
+    if left == Name("label"):
+        hint = "labels here are 0 and 1: where -1 is meant, write 0"
+    raise mark.at("LD304", f"`{sign}` cannot be a condition here", place, hint)
+
+
+def complement(one: Node, other: Node) -> bool:
+    """Whether exactly one of two conditions holds, for labels 0 and 1."""
+    if not (isinstance(one, Apply) and isinstance(other, Apply)):
+        return False
+    if one.args == other.args:
+        return _FLIPPED.get(one.op) == other.op
+    label = Name("label")
+    at_one, at_zero = (apply("ge", label, Number(Fraction(1))), apply("le", label, Number(Fraction(0))))
+    return (one, other) in ((at_one, at_zero), (at_zero, at_one))
 
 
 def strip_reductions(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[Node, str | None]:
@@ -101,10 +134,13 @@ class _Sum:
     members: tuple[_Member, ...] = ()
 
 
-def pair_differences(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[Node, str | None]:
+def pair_differences(
+    root: Node, mark: Mark, constants: Iterable[str], members: Mapping[str, tuple[str, int]] | None = None
+) -> tuple[Node, str | None]:
     """The tree with `pos_score - neg_score` and its kin read as `score`; and the difference as it was written.
 
-    `margin - pos + neg` is `margin - score`: the two may stand apart in a sum. One alone has no meaning.
+    `margin - pos + neg` is `margin - score`: the two may stand apart in a sum. One alone has no meaning. `members` says
+    which names are a pair's, as `is_pair_name` does for Python's.
     """
     fixed = frozenset(constants)
     written: list[str] = []
@@ -114,7 +150,7 @@ def pair_differences(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[
         if part.members:
             name = part.members[0].name
             raise mark.at(
-                "LD303", f"`{name.name}` stands without its partner", name,
+                "LD303", f"`{mark.shown(name)}` stands without its partner", name,
                 "a formula sees a pair by the difference of its scores alone, as in pos_score - neg_score",
             )  # fmt: skip
         assert part.rest is not None
@@ -122,12 +158,14 @@ def pair_differences(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[
 
     for node in walk(root):
         if isinstance(node, Name):
-            pair = None if node.name in fixed else is_pair_name(node.name)
+            pair = members.get(node.name) if members is not None else is_pair_name(node.name)
+            if node.name in fixed:
+                pair = None
             done[node] = _Sum(None, (_Member(*pair, 1, node),)) if pair else _Sum(node)
         elif not isinstance(node, Apply):
             done[node] = _Sum(node)
         elif node.op in ("add", "sub", "neg") and any(done[a].members for a in node.args):
-            done[node] = _meet(node, [done[a] for a in node.args], written)
+            done[node] = _meet(node, [done[a] for a in node.args], mark, written)
         else:
             args = tuple(whole(done[a]) for a in node.args)
             same = all(a is b for a, b in zip(args, node.args))
@@ -135,7 +173,7 @@ def pair_differences(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[
     return whole(done[root]), written[0] if written else None
 
 
-def _meet(node: Apply, parts: list[_Sum], written: list[str]) -> _Sum:
+def _meet(node: Apply, parts: list[_Sum], mark: Mark, written: list[str]) -> _Sum:
     """A sum, difference or negation with members in it: partners of opposite sign become `score`."""
     signs = (-1,) if node.op == "neg" else (1, 1 if node.op == "add" else -1)
     rest: Node | None = None
@@ -151,7 +189,7 @@ def _meet(node: Apply, parts: list[_Sum], written: list[str]) -> _Sum:
                 continue
             open_members.remove(partner)
             high, low = (new, partner) if new.side > 0 else (partner, new)
-            written.append(f"{high.name.name} - {low.name.name}")
+            written.append(f"{mark.shown(high.name)} - {mark.shown(low.name)}")
             rest = _plus(rest, Name("score", span=node.span), high.factor, node.span)
     return _Sum(rest, tuple(open_members))
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from lossdsl.errors import Span
 from lossdsl.grammar.dialects import python_functions as table
+from lossdsl.grammar.dialects.meaning import COMPARISONS, compare
 from lossdsl.grammar.dialects.python_functions import Call, Function
 from lossdsl.grammar.dialects.scan import CLOSES, Cursor, Mark, Token, apply, check_brackets, number
 from lossdsl.grammar.tree import Apply, Name, Node, Number
@@ -33,10 +34,8 @@ KEYWORDS = frozenset(
     "and or not in is for while with import from as try except raise assert del global nonlocal pass break continue class "
     "yield async await elif".split()
 )
-COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 METHOD_COMPARISONS = {"eq": "==", "ne": "!=", "equal": "==", "not_equal": "!="}
 _ARITHMETIC = {"+": ("add", 1), "-": ("sub", 1), "*": ("mul", 2), "/": ("div", 2)}
-_FLIPPED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r\f]+|\\\r?\n|\#[^\n]*)"
     r"|(?P<newline>\n|;)"
@@ -144,19 +143,7 @@ class _Expressions(Cursor):
         return node
 
     def compare(self, sign: str, left: Node, right: Node, where: Token | Node) -> Node:
-        """A condition; `label == 1` is one too, as labels never pass 0 and 1."""
-        if sign in COMPARISONS:
-            return apply(COMPARISONS[sign], left, right)
-        if isinstance(left, Number):
-            left, right = right, left
-        if left == Name("label") and isinstance(right, Number) and right.value in (0, 1):
-            op = "ge" if right.value == 1 else "le"
-            self.notes.append(f"label == {right.value} is read as label {'>=' if op == 'ge' else '<='} {right.value}")
-            return apply(op if sign == "==" else _FLIPPED[op], left, right)
-        raise self.mark.at(
-            "LD304", f"`{sign}` cannot be a condition here", where,
-            "only the label is compared so, with 0 or 1; for all else use < <= > >=",
-        )  # fmt: skip
+        return compare(sign, left, right, where, self.mark, self.notes)
 
     def sum(self, level: int) -> Value:
         """Sums (level 1) and products (level 2)."""

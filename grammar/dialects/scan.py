@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-
-from lossdsl.grammar.limits import MAX_BRACKETS
-from lossdsl.grammar.naming import number as read_number
-from lossdsl.grammar.tree import Apply, Node, Number
 
 from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.limits import MAX_BRACKETS
+from lossdsl.grammar.naming import number as read_number
+from lossdsl.grammar.tree import Apply, Name, Node, Number
 
 # A reader calls itself a few times per level; Python's own stack allows about a thousand calls, some already taken.
 MAX_LEVELS = MAX_BRACKETS + 16
-CLOSES = {"(": ")", "[": "]", "{": "}"}
+CLOSES = {"(": ")", "[": "]", "{": "}", "|(": ")|"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,14 @@ class Mark:
     def error(self, code: str, message: str, start: int, end: int, hint: str | None = None) -> LossSyntaxError:
         """The error, to be raised by whoever asked."""
         return LossSyntaxError(code, message, self.source, Span(start, end), hint)
+
+    def spelled(self, token: Token) -> str:
+        """A token as it stands in the source."""
+        return self.source[token.start : token.end]
+
+    def shown(self, name: Name) -> str:
+        """A name as it stands in the source."""
+        return self.source[name.span.start : name.span.end] if name.span else name.name
 
     def at(self, code: str, message: str, thing: Token | Node, hint: str | None = None) -> LossSyntaxError:
         """The same, under a token or a node."""
@@ -109,7 +115,8 @@ class Cursor:
         place = f"before `{token.text}`" if token.kind != "end" else "at the end"
         if last.text in ("(", "[", "{") and token.kind != "end":
             return self.mark.at("LD004", f"nothing stands between `{last.text}` and `{token.text}`", token)
-        return self.mark.at("LD004", f"an operand is missing {place}", last, f"`{last.text}` needs something on its right")
+        hint = f"`{last.text}` needs something on its right"
+        return self.mark.at("LD004", f"an operand is missing {place}", last, hint)
 
     def no_operator(self) -> LossSyntaxError:
         """Two operands in a row."""
@@ -124,21 +131,29 @@ def check_brackets(source: str, tokens: Iterable[Token]) -> None:
     for token in tokens:
         if token.kind != "sign":
             continue
+        spelled = mark.spelled(token)
         if token.text in CLOSES:
             stack.append(token)
             if len(stack) > MAX_BRACKETS:
-                raise mark.at("LD031", f"brackets are nested deeper than {MAX_BRACKETS} levels", token)
-        elif token.text in (")", "]", "}"):
+                message = f"brackets are nested more than {MAX_BRACKETS} deep"
+                raise mark.at("LD031", message, token, "leave out brackets that change nothing, or split the formula")
+        elif token.text in CLOSES.values():
             if not stack:
-                raise mark.at("LD007", f"`{token.text}` closes nothing", token, "take it away, or open a bracket before")
+                raise mark.at("LD007", f"`{spelled}` closes nothing", token, "take it away, or open a bracket before")
             opened = stack.pop()
             if CLOSES[opened.text] != token.text:
-                raise mark.at(
-                    "LD007", f"`{opened.text}` is closed by `{token.text}`", token, f"close it with `{CLOSES[opened.text]}`"
-                )
+                message = f"`{mark.spelled(opened)}` is closed by `{spelled}`"
+                raise mark.at("LD007", message, token, f"close it with `{_partner(mark.spelled(opened))}`")
     if stack:
         opened = stack[-1]
-        raise mark.at("LD006", f"`{opened.text}` is never closed", opened, f"add `{CLOSES[opened.text]}`")
+        spelled = mark.spelled(opened)
+        raise mark.at("LD006", f"`{spelled}` is never closed", opened, f"add `{_partner(spelled)}`")
+
+
+def _partner(spelled: str) -> str:
+    if spelled.startswith("\\left"):
+        return "\\right" + _partner(spelled[5:].strip())
+    return {"|": "|", "\\{": "\\}", "\\lvert": "\\rvert", "\\lVert": "\\rVert"}.get(spelled) or CLOSES.get(spelled, ")")
 
 
 def number(mark: Mark, token: Token) -> Number:
