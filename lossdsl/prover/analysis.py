@@ -1,0 +1,188 @@
+"""All that the properties are decided from: for each label the pieces of the loss, its slopes, their signs and kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from lossdsl.grammar.tree import Node
+from lossdsl.prover.cells import JUMPING, Piece, axis_ends, cut
+from lossdsl.prover.field import Element, Field, RetryWithRoot
+from lossdsl.prover.limits import Budget, Undecided, Undefined
+from lossdsl.prover.points import Point, by_place, compare
+from lossdsl.prover.signs import Part, Signs
+from lossdsl.prover.terms import Terms, specialise
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A place between two pieces; `value` is the loss on the place itself where that is not the limit from a side."""
+
+    point: Point
+    left: Piece
+    right: Piece
+    value: Element | None
+
+
+@dataclass
+class Side:
+    """The loss at one label."""
+
+    label: Fraction
+    terms: Terms
+    field: Field
+    signs: Signs
+    all_pieces: list[Piece]
+    pieces: list[Piece] = field(default_factory=list)
+    joints: list[Joint] = field(default_factory=list)
+    _slopes: list[Element] = field(default_factory=list)
+    _curves: list[Element] = field(default_factory=list)
+    _signs: list[list[Part] | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pieces = [p for p in self.all_pieces if not p.is_place]
+        place: Piece | None = None
+        before: Piece | None = None
+        for piece in self.all_pieces:
+            if piece.is_place:
+                place = piece
+                continue
+            if before is not None:
+                self.joints.append(Joint(piece.low, before, piece, place.value if place else None))
+            before, place = piece, None
+        self._signs = [None] * len(self.pieces)
+
+    @property
+    def slopes(self) -> list[Element]:
+        """d loss / dx on each piece, x being the variable of the axis."""
+        if not self._slopes:
+            self._slopes = [self.field.derivative(p.value) for p in self.pieces]
+        return self._slopes
+
+    @property
+    def curves(self) -> list[Element]:
+        """The second derivative on each piece."""
+        if not self._curves:
+            self._curves = [self.field.derivative(s) for s in self.slopes]
+        return self._curves
+
+    def slope_parts(self, i: int) -> list[Part]:
+        """Where the slope of piece i is positive, negative, or zero throughout."""
+        found = self._signs[i]
+        if found is None:
+            piece = self.pieces[i]
+            found = self._signs[i] = self.signs.of(self.slopes[i], piece.low, piece.high)
+        return found
+
+    @property
+    def can_jump(self) -> bool:
+        """Whether any operator is in the formula whose value can jump."""
+        return any(t.op in JUMPING for t in self.terms.items)
+
+    def jump(self, joint: Joint, left: Element, right: Element) -> int | None:
+        """The sign of right - left at a joint; None where it is infinite or cannot be told."""
+        difference = self.field.sub(right, left)
+        if difference.is_zero:
+            return 0
+        try:
+            return self.signs.at(difference, joint.point)
+        except (Undecided, ZeroDivisionError):
+            return None
+
+
+@dataclass
+class Analysis:
+    """The sides of a formula for the labels that are judged, over one field."""
+
+    root: Node
+    score: bool
+    field: Field
+    signs: Signs
+    sides: list[Side]
+    short: bool
+    """Whether the pieces themselves are known on [1e-6, 1-1e-6] only."""
+
+    def side(self, label: int) -> Side | None:
+        return next((s for s in self.sides if s.label == label), None)
+
+    def weight(self) -> Element:
+        """d pred / d score = pred (1 - pred), as an element of the axis."""
+        f = self.field
+        p = self.pred()
+        return f.mul(p, f.sub(f.one, p))
+
+    def pred(self) -> Element:
+        """pred as an element of the axis."""
+        f = self.field
+        if not self.score:
+            return f.x
+        e = f.exp(f.x)
+        return f.mul(e, f.inverse(f.add(f.one, e)))
+
+
+def analyse(
+    root: Node, labels: tuple[Fraction, ...], parameters: Mapping[str, Fraction], score: bool, budget: Budget
+) -> Analysis:
+    """Cuts a formula into pieces at each label; raises `AtLabel` around an `Undefined` or `Undecided`."""
+    hints: dict[object, int] = {}
+    for _ in range(8):
+        try:
+            return _analyse(root, labels, parameters, score, budget, hints)
+        except RetryWithRoot as retry:
+            hints = {retry.key: retry.n} | {k: v for k, v in hints.items() if k != retry.key}
+    raise Undecided("the exact form needs too many different roots")
+
+
+class AtLabel(Exception):
+    """What went wrong, and at which label."""
+
+    def __init__(self, label: Fraction, error: Exception) -> None:
+        super().__init__(str(error))
+        self.label = label
+        self.error = error
+
+
+def _analyse(
+    root: Node,
+    labels: tuple[Fraction, ...],
+    parameters: Mapping[str, Fraction],
+    score: bool,
+    budget: Budget,
+    hints: dict[object, int],
+) -> Analysis:
+    algebra = Field(hints, budget)
+    signs = Signs(algebra, score, budget)
+    sides = []
+    trouble: AtLabel | None = None
+    for label in labels:
+        try:
+            terms = specialise(root, label, parameters, score)
+            sides.append(Side(label, terms, algebra, signs, cut(terms, algebra, signs)))
+        except Undecided as error:
+            trouble = trouble or AtLabel(label, error)
+        except Undefined as error:
+            raise AtLabel(label, error) from error
+    if trouble is not None:
+        raise trouble
+    return Analysis(root, score, algebra, signs, sides, signs.short)
+
+
+def refine(analysis: Analysis, *columns: tuple[Side, list[Element]]) -> Iterator[tuple[Point, Point, list[Element]]]:
+    """The common refinement of several labels' pieces: intervals with one element of each column."""
+    places: list[Point] = []
+    for side, _ in columns:
+        for joint in side.joints:
+            if not any(p is joint.point or compare(p, joint.point) == 0 for p in places):
+                places.append(joint.point)
+    places.sort(key=by_place)
+    low, high = axis_ends(analysis.score)
+    bounds = [low, *places, high]
+    at = [0] * len(columns)
+    for left, right in zip(bounds, bounds[1:]):
+        row = []
+        for c, (side, elements) in enumerate(columns):
+            while at[c] + 1 < len(side.pieces) and compare(side.pieces[at[c]].high, left) <= 0:
+                at[c] += 1
+            row.append(elements[at[c]])
+        yield left, right, row

@@ -1,0 +1,297 @@
+"""One label's curve cut into pieces: on each, the loss is one element of the field; the places between are kept too.
+
+A kink (of max, min, abs, sign, if) is a place where an argument changes its sign. What lies *on* such a place is looked
+at as well: log(abs(pred - 1/2)) is fine on both sides of 1/2 and undefined there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flint import fmpq
+
+from lossdsl.prover.field import MAX_DEGREE, Element, Field
+from lossdsl.prover.limits import MAX_CELLS, Undecided, Undefined
+from lossdsl.prover.points import (
+    MINUS_INFINITY,
+    ONE_END,
+    PLUS_INFINITY,
+    ZERO_END,
+    Point,
+    between,
+    compare,
+    rational_point,
+)
+from lossdsl.prover.signs import Part, Signs
+from lossdsl.prover.terms import OBLIGING, Term, Terms, holds
+
+JUMPING = frozenset({"sign", "select"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An open interval, or a single place (`low is high`), and the loss there."""
+
+    low: Point
+    high: Point
+    value: Element
+
+    @property
+    def is_place(self) -> bool:
+        return self.low is self.high
+
+
+@dataclass(slots=True)
+class _Cell:
+    low: Point
+    high: Point
+    values: list[Element | None]
+    at: int  # the next term to do, as a place in the order
+
+
+def axis_ends(score: bool) -> tuple[Point, Point]:
+    """The open ends of the axis."""
+    return (MINUS_INFINITY, PLUS_INFINITY) if score else (ZERO_END, ONE_END)
+
+
+def cut(terms: Terms, field: Field, signs: Signs) -> list[Piece]:
+    """The pieces of a formula at one label, in order; raises `Undefined` or `Undecided`.
+
+    >>> from fractions import Fraction
+    >>> from lossdsl.grammar.tree import Apply, Name, Number
+    >>> from lossdsl.prover.terms import specialise
+    >>> tree = Apply("max", (Name("pred"), Apply("sub", (Number(Fraction(1)), Name("pred")))))
+    >>> field = Field()
+    >>> [(p.low, p.high, p.value.n) for p in cut(specialise(tree, Fraction(1), {}, False), field,
+    ...                                          Signs(field, False, field.budget))]
+    [(0, 1/2, -x + 1), (1/2, 1, x)]
+    """
+    return _Cutter(terms, field, signs).run()
+
+
+class _Cutter:
+    def __init__(self, terms: Terms, field: Field, signs: Signs) -> None:
+        self.terms = terms
+        self.field = field
+        self.signs = signs
+        self.order = terms.needed()
+        last = -1
+        for j, i in enumerate(self.order):
+            if terms.items[i].op in OBLIGING or terms.items[i].op in JUMPING:
+                last = j
+        # Places between pieces need a look of their own only while something can go wrong or jump there.
+        self.last_delicate = last
+
+    def run(self) -> list[Piece]:
+        low, high = axis_ends(self.terms.score)
+        done: list[_Cell] = []
+        work = [_Cell(low, high, [None] * len(self.terms.items), 0)]
+        trouble: Undecided | None = None
+        while work:
+            cell = work.pop()
+            if len(done) + len(work) > 2 * MAX_CELLS:
+                raise Undecided("the loss has too many pieces")
+            try:
+                parts = self._advance(cell)
+            except Undecided as why:
+                # Another piece may still show that the formula is undefined, which is an answer.
+                trouble = trouble or why
+                continue
+            if parts is None:
+                done.append(cell)
+            else:
+                work.extend(reversed(parts))
+        if trouble is not None:
+            raise trouble
+        pieces = []
+        for cell in done:
+            value = cell.values[self.terms.root]
+            assert value is not None
+            pieces.append(Piece(cell.low, cell.high, value))
+        return self._merge(sorted(pieces, key=_piece_order))
+
+    def _advance(self, cell: _Cell) -> list[_Cell] | None:
+        """Works through the terms of a cell until it is done (None) or falls apart."""
+        for j in range(cell.at, len(self.order)):
+            i = self.order[j]
+            self.signs.budget.spend()
+            try:
+                outcome = self._term(self.terms.items[i], cell)
+            except Undefined as bad:
+                raise Undefined(bad.why, bad.where, i, self.terms.origin[i]) from None
+            if isinstance(outcome, Element):
+                cell.values[i] = outcome
+                continue
+            cells = []
+            for low, high, value in outcome:
+                values = list(cell.values)
+                values[i] = value
+                cells.append(_Cell(low, high, values, j + 1))
+            return cells
+        return None
+
+    def _value(self, cell: _Cell, place: int) -> Element:
+        value = cell.values[place]
+        assert value is not None
+        return value
+
+    def _term(self, term: Term, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+        field = self.field
+        op = term.op
+        a = self._value(cell, term.args[0]) if term.args else field.zero
+        if op == "const":
+            assert term.value is not None
+            return field.constant(term.value)
+        if op == "x":
+            return field.x
+        if op == "add":
+            return field.add(a, self._value(cell, term.args[1]))
+        if op == "mul":
+            return field.mul(a, self._value(cell, term.args[1]))
+        if op == "neg":
+            return field.neg(a)
+        if op == "exp":
+            return field.exp(a)
+        if op == "inv":
+            self._require(a, cell, "a division by zero", lambda s: s != 0)
+            return field.inverse(a)
+        if op == "log":
+            self._require(a, cell, "the log of a number that is not positive", lambda s: s > 0)
+            return field.log(a, self.signs.sign_on(cell.low, cell.high))
+        if op == "power":
+            assert term.value is not None
+            return self._power(a, term.value, cell)
+        if op == "tower":
+            return self._tower(a, self._value(cell, term.args[1]), cell)
+        if op in ("max", "min"):
+            b = self._value(cell, term.args[1])
+            first = 1 if op == "max" else -1
+            return self._choose(field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, smooth=True)
+        if op == "abs":
+            return self._choose(a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
+        if op == "sign":
+            return self._choose(a, cell, lambda s: field.constant(fmpq(s)), smooth=False)
+        if op == "select":
+            b, c = self._value(cell, term.args[1]), self._value(cell, term.args[2])
+            return self._choose(a, cell, lambda s: b if holds(term.name, s) else c, smooth=False)
+        raise Undecided(f"{op} is not known to the prover")
+
+    def _parts(self, a: Element, cell: _Cell) -> list[Part]:
+        """Open intervals of one sign and the places between them, in order."""
+        if cell.low is cell.high:
+            return [Part(cell.low, cell.high, self.signs.at(a, cell.low))]
+        out: list[Part] = []
+        for part in self.signs.of(a, cell.low, cell.high):
+            if out:
+                out.append(Part(part.low, part.low, 0))
+            out.append(part)
+        return out
+
+    def _require(self, a: Element, cell: _Cell, why: str, fine: Any) -> None:
+        for part in sorted(self._parts(a, cell), key=lambda p: p.low is p.high):
+            if not fine(part.sign):
+                raise Undefined(why, _somewhere(part))
+
+    def _choose(self, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[tuple[Point, Point, Element]]:
+        """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
+        parts = self._parts(a, cell)
+        merged: list[Part] = []
+        for part in parts:
+            touching = smooth and len(merged) > 1 and merged[-1].low is merged[-1].high and merged[-2].sign == part.sign
+            if touching:
+                merged.pop()
+                merged[-1] = Part(merged[-1].low, part.high, part.sign)
+            else:
+                merged.append(part)
+        if len(merged) == 1:
+            return pick(merged[0].sign)  # type: ignore[no-any-return]
+        return [(p.low, p.high, pick(p.sign)) for p in merged]
+
+    def _power(self, a: Element, q: fmpq, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+        field = self.field
+        if q.q == 1 and abs(int(q.p)) <= MAX_DEGREE:
+            return field.power(a, int(q.p))
+        parts = self._parts(a, cell)
+        for part in parts:
+            if part.sign < 0 or (part.sign == 0 and q < 0):
+                why = "a negative number to a power that is not whole" if part.sign < 0 else "a division by zero"
+                if q == fmpq(1, 2):
+                    why = "the square root of a negative number"
+                raise Undefined(why, _somewhere(part))
+
+        def raised(part: Part) -> Element:
+            if part.sign == 0:
+                return field.zero
+            return field.real_power(a, q, self.signs.sign_on(part.low, part.high))
+
+        if len(parts) == 1:
+            return raised(parts[0])
+        return [(p.low, p.high, raised(p)) for p in parts]
+
+    def _tower(self, a: Element, b: Element, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+        """a^b with an exponent that varies: a > 0, or a = 0 and b > 0."""
+        field = self.field
+        out: list[tuple[Point, Point, Element]] = []
+        for part in self._parts(a, cell):
+            if part.sign < 0:
+                raise Undefined("a negative number to a power that varies", _somewhere(part))
+            inner = _Cell(part.low, part.high, [], 0)
+            if part.sign == 0:
+                self._require(b, inner, "zero to a power that is not positive", lambda s: s > 0)
+                out.append((part.low, part.high, field.zero))
+            else:
+                log = field.log(a, self.signs.sign_on(part.low, part.high))
+                out.append((part.low, part.high, field.exp(field.mul(b, log))))
+        return out[0][2] if len(out) == 1 else out
+
+    def _merge(self, pieces: list[Piece]) -> list[Piece]:
+        """Joins neighbours that are one function, and drops the places where nothing jumps."""
+        out: list[Piece] = []
+        for piece in pieces:
+            if piece.is_place:
+                out.append(piece)
+                continue
+            place = out[-1] if out and out[-1].is_place else None
+            before = out[-2] if place is not None and len(out) > 1 else out[-1] if out and place is None else None
+            if before is not None and before.value.same(piece.value) and (place is None or self._agrees(place, piece)):
+                if place is not None:
+                    out.pop()
+                out[-1] = Piece(before.low, piece.high, piece.value)
+            else:
+                out.append(piece)
+        # A place where the value joins both sides carries no news.
+        if not any(self.terms.items[i].op in JUMPING for i in self.order):
+            return [p for p in out if not p.is_place]
+        return [
+            p
+            for k, p in enumerate(out)
+            if not (p.is_place and self._agrees(p, out[k - 1]) and self._agrees(p, out[k + 1]))
+        ]
+
+    def _agrees(self, place: Piece, piece: Piece) -> bool:
+        """Whether the value at a place is the one that a neighbouring piece has there."""
+        difference = self.field.sub(place.value, piece.value)
+        return difference.is_zero or self.signs.at(difference, place.low) == 0
+
+
+def _somewhere(part: Part) -> Point:
+    """A place in a part, rational where there is a choice."""
+    return part.low if part.low is part.high else rational_point(between(part.low, part.high))
+
+
+def _piece_order(piece: Piece) -> Any:
+    return _Order(piece)
+
+
+class _Order:
+    """Sorts pieces along the axis: a place comes before the interval that begins there."""
+
+    __slots__ = ("piece",)
+
+    def __init__(self, piece: Piece) -> None:
+        self.piece = piece
+
+    def __lt__(self, other: _Order) -> bool:
+        order = compare(self.piece.low, other.piece.low)
+        return order < 0 or (order == 0 and self.piece.is_place and not other.piece.is_place)

@@ -1,0 +1,87 @@
+"""From a tree to findings: which questions are asked, in which order, and what becomes of one that gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from lossdsl.grammar.tree import Tree, names
+from lossdsl.prover import verdict
+from lossdsl.prover.analysis import Analysis, AtLabel, analyse
+from lossdsl.prover.limits import Budget, Undecided, Undefined
+from lossdsl.report import UNDECIDED, Exact, Finding
+
+
+@dataclass
+class Decision:
+    """The findings of one formula, its kinks, and the analysis they came from, where there is one."""
+
+    findings: dict[str, Finding] = field(default_factory=dict)
+    kinks: list[dict[str, Exact]] = field(default_factory=list)
+    analysis: Analysis | None = None
+
+
+def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], timeout: float | None) -> Decision:
+    """Decides the wanted properties of a tree at the given labels.
+
+    >>> from lossdsl.grammar.parser import read
+    >>> decision = decide(read("bce").tree, (Fraction(0), Fraction(1)), ("domain", "monotone"), None)
+    >>> {name: finding.status for name, finding in decision.findings.items()}
+    {'domain': 'proved', 'monotone': 'proved'}
+    """
+    decision = Decision()
+    budget = Budget(seconds=timeout)
+    score = "score" in names(tree.root)
+    parameters: dict[str, Fraction] = {}
+    for binding in tree.where:
+        if binding.value is None:
+            return _all_undecided(decision, wanted, f"{binding.name} has a range")
+        parameters[binding.name] = binding.value
+    try:
+        analysis = decision.analysis = analyse(tree.root, labels, parameters, score, budget)
+    except AtLabel as failed:
+        if isinstance(failed.error, Undefined):
+            why = "the loss is not defined everywhere"
+            _all_undecided(decision, wanted, why)
+            if "domain" in wanted:
+                decision.findings["domain"] = verdict.undefined(failed, score, parameters)
+            return decision
+        return _all_undecided(decision, wanted, f"at label {failed.label}: {failed.error}")
+    except Undecided as error:
+        return _all_undecided(decision, wanted, str(error))
+
+    def domain() -> Finding:
+        return verdict.proof("domain", analysis, "real and finite everywhere")
+
+    def gradient() -> Finding:
+        finding, decision.kinks = verdict.gradient(analysis, parameters)
+        return finding
+
+    questions: dict[str, Callable[[], Finding | None]] = {
+        "domain": domain,
+        "uses_pred": lambda: verdict.uses_pred(analysis, parameters),
+        "uses_label": lambda: verdict.uses_label(analysis, parameters),
+        "gradient": gradient,
+        "monotone": lambda: verdict.monotone(analysis, parameters),
+    }
+    for name in wanted:
+        if name not in questions:
+            continue
+        analysis.signs.short = analysis.short
+        analysis.signs.methods = set()
+        try:
+            finding = questions[name]()
+        except Undecided as error:
+            finding = Finding(name, UNDECIDED, str(error))
+        except ZeroDivisionError:
+            finding = Finding(name, UNDECIDED, "a value that grows beyond all bounds")
+        if finding is not None:
+            decision.findings[name] = finding
+    return decision
+
+
+def _all_undecided(decision: Decision, wanted: tuple[str, ...], why: str) -> Decision:
+    for name in wanted:
+        decision.findings[name] = Finding(name, UNDECIDED, why)
+    return decision

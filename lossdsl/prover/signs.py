@@ -1,0 +1,467 @@
+"""The sign of an element on an interval: the ladder of rules, cheapest first, each of them a proof.
+
+1. the zero polynomial; a constant;
+2. structure: all terms of one sign, given x > 0 (or 1 - x > 0) and the signs of the kernels;
+3. factors: the roots of the factors in x alone, exactly;
+4. ends: expansions that fix the sign next to 0 and 1, or next to the infinite ends of score;
+5. boxes: balls around values and slopes between them, bisection of a bracketed root, an exact zero test of the
+   rational that a bracket shrinks to.
+
+What none of them decides raises `Undecided`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf, log2, nextafter, sqrt
+from typing import Any
+
+from flint import arb, arb_series, fmpq
+
+from lossdsl.prover.constants import vanishes_at
+from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End, Ends
+from lossdsl.prover.field import Element, Field, Poly, PolyKey, only_x, poly_key, univariate
+from lossdsl.prover.limits import MAX_BOXES, Budget, Undecided
+from lossdsl.prover.numeric import Chart, mirror, poly_kernels, precision, sign_of_ball
+from lossdsl.prover.points import (
+    Point,
+    algebraic_roots,
+    between,
+    by_place,
+    compare,
+    float_of,
+    rational_point,
+    simplest_between,
+)
+
+SHORT = 1e-6
+"""Where a sign next to an open end cannot be shown, the rest of the axis begins here, in pred."""
+SHORT_SCORE = 13.9
+PRECISIONS = (64, 192, 640, 2048)
+THINNEST = 2.0**-44
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An open interval on which an element has one sign."""
+
+    low: Point
+    high: Point
+    sign: int
+
+
+class Signs:
+    """Sign questions about the elements of one field on one axis.
+
+    `short` turns True when an answer holds on [1e-6, 1-1e-6] only; whoever asks sets it back.
+    """
+
+    def __init__(self, field: Field, score: bool, budget: Budget) -> None:
+        self.field = field
+        self.score = score
+        self.budget = budget
+        self.chart = Chart(field)
+        self.mirrored = Chart(field, mirrored=True)
+        self.ends = Ends(field, budget)
+        self.short = False
+        self.methods: set[str] = set()
+        self._roots: dict[tuple[PolyKey, int, int], tuple[list[Point], bool]] = {}
+        self._kernel_signs: dict[tuple[int, int, int], int] = {}
+        self._seen: list[Point] = []
+
+    # -- public questions ------------------------------------------------------------------------------------------
+
+    def of(self, a: Element, low: Point, high: Point) -> list[Part]:
+        """The open intervals of one sign that make up (low, high); the element vanishes between them."""
+        if a.is_zero:
+            return [Part(low, high, 0)]
+        value = self.field.value(a)
+        if value is not None:
+            return [Part(low, high, 1 if value > 0 else -1)]
+        sign = self.structural(a.n, low, high)
+        if sign is not None:
+            below = 1 if a.d.is_one() else self.structural(a.d, low, high)
+            if below is None:
+                below = self.at_number(a.d, between(low, high))
+            self.methods.add("structure")
+            return [Part(low, high, sign * below)]
+        cuts: list[Point] = []
+        for g, _ in self.field.factor(a.n)[1]:
+            for root in self.roots(g, low, high):
+                if not any(root is c or compare(root, c) == 0 for c in cuts):
+                    cuts.append(root)
+        cuts.sort(key=by_place)
+        places = [low, *cuts, high]
+        parts = []
+        for left, right in zip(places, places[1:]):
+            q = between(left, right)
+            sign = self.at_number(a.n, q) * (1 if a.d.is_one() else self.at_number(a.d, q))
+            if sign == 0:
+                raise Undecided("a zero inside a piece that has none")
+            parts.append(Part(left, right, sign))
+        return parts
+
+    def at(self, a: Element, point: Point) -> int:
+        """The sign of an element at a place."""
+        if a.is_zero:
+            return 0
+        q = point.rational
+        if q is not None:
+            return self.at_number(a.n, q) * (1 if a.d.is_one() else self.at_number(a.d, q))
+        return self._at_place(a.n, point) * (1 if a.d.is_one() else self._at_place(a.d, point))
+
+    def at_number(self, f: Poly, q: fmpq) -> int:
+        """The sign of a polynomial (in x and kernels) at a rational, exactly."""
+        self.budget.spend()
+        if f.is_constant():
+            c = f.leading_coefficient()
+            return (c > 0) - (c < 0)
+        if only_x(f):
+            value = univariate(f)(q)
+            return int(value > 0) - int(value < 0)
+        for bits in PRECISIONS:
+            with precision(bits + _depth(q, self.score)):
+                sign = sign_of_ball(self._ball(f, rational_point(q)))
+            if sign:
+                return sign
+            if bits == PRECISIONS[1] and vanishes_at(self.field, f, q, self.budget):
+                return 0
+        raise Undecided(f"a value at {q} that cannot be told from zero")
+
+    def _at_place(self, f: Poly, point: Point) -> int:
+        if f.is_constant():
+            c = f.leading_coefficient()
+            return (c > 0) - (c < 0)
+        if point.poly is not None and divmod(f, point.poly)[1].is_zero():
+            return 0
+        for bits in (128, 256, 512):
+            with precision(bits):
+                sign = sign_of_ball(self._ball(f, point))
+            if sign:
+                return sign
+            if bits < 512:
+                point.tighten()
+        raise Undecided("a value at a kink that cannot be told from zero")
+
+    def _ball(self, f: Poly, point: Point) -> arb:
+        """A ball around the value of f at a place."""
+        chart, t = self.locate(point)
+        return chart.poly(f, t, chart.kernels(t, poly_kernels(f)))
+
+    def locate(self, point: Point) -> tuple[Chart, arb]:
+        """The chart to look at a place with, and the place in it."""
+        if not self.score and point.low > fmpq(1, 2):
+            return self.mirrored, arb(1 - point.low).union(arb(1 - point.high)) if point.low != point.high else arb(
+                1 - point.low
+            )
+        return self.chart, point.ball()
+
+    def value(self, a: Element, point: Point, bits: int = 128) -> arb:
+        """A ball around the value of an element at a place."""
+        with precision(bits):
+            chart, t = self.locate(point)
+            return chart.value(a, t)
+
+    def sign_on(self, low: Point, high: Point) -> Any:
+        """The sign of polynomials that have no zero in (low, high), for building logs and roots there."""
+        q = low.rational if low is high else None
+
+        def sign_of(g: Poly) -> int:
+            nonlocal q
+            if low is high and q is None:
+                return self._at_place(g, low)
+            if q is None:
+                q = between(low, high)
+            return self.at_number(g, q)
+
+        return sign_of
+
+    # -- rule 2 ----------------------------------------------------------------------------------------------------
+
+    def structural(self, f: Poly, low: Point, high: Point) -> int | None:
+        """The sign of f if all its terms have that sign on (low, high); also tried in 1 - x."""
+        x_sign = 1
+        if self.score:
+            x_sign = 1 if low.side == 0 and low.low >= 0 else -1 if high.side == 0 and high.high <= 0 else 0
+        sign = self._one_sign(f, x_sign, low, high)
+        if sign is None and not self.score and f.degrees()[0]:
+            sign = self._one_sign(mirror(f), 1, low, high)
+        return sign
+
+    def _one_sign(self, f: Poly, x_sign: int, low: Point, high: Point) -> int | None:
+        result = 0
+        for monomial, c in f.to_dict().items():
+            sign = 1 if c > 0 else -1
+            if x_sign <= 0 and monomial[0]:
+                if monomial[0] % 2:
+                    sign *= x_sign
+                elif x_sign == 0:
+                    sign = 0  # x^2 is zero at zero
+            for i, e in enumerate(monomial[1:]):
+                if e and sign:
+                    k = self.kernel_sign(i, low, high)
+                    sign *= k if e % 2 else abs(k)
+            if sign == 0 or (result and sign != result):
+                return None
+            result = sign
+        return result or None
+
+    def kernel_sign(self, i: int, low: Point, high: Point) -> int:
+        """1 or -1 where a kernel has that sign on (low, high), 0 where that is not known."""
+        kernel = self.field.kernels[i]
+        if kernel.kind != "log":
+            return 1
+        key = (i, id(low), id(high))
+        found = self._kernel_signs.get(key)
+        if found is None:
+            self._seen += [low, high]  # keeps the places alive, so that their ids stay theirs
+            self._kernel_signs[key] = 0
+            found = self._kernel_signs[key] = self._sign_of_log(kernel.poly, low, high)
+        return found
+
+    def _sign_of_log(self, g: Poly, low: Point, high: Point) -> int:
+        f = g - 1
+        if f.is_zero():
+            return 0
+        if f.is_constant():
+            return 1 if f.leading_coefficient() > 0 else -1
+        sign = self.structural(f, low, high)
+        if sign is None and only_x(f):
+            for h, _ in self.field.factor(f)[1]:
+                if any(True for _ in self._inside(algebraic_roots(univariate(h)), low, high)):
+                    return 0
+            sign = self.at_number(f, between(low, high))
+        return sign or 0
+
+    # -- rules 3 to 5 ----------------------------------------------------------------------------------------------
+
+    def _inside(self, roots: list[Point], low: Point, high: Point) -> list[Point]:
+        return [r for r in roots if compare(low, r) < 0 and compare(r, high) < 0]
+
+    def roots(self, g: Poly, low: Point, high: Point) -> list[Point]:
+        """All zeros in (low, high) of an irreducible polynomial in x and kernels."""
+        if only_x(g):
+            self.methods.add("roots")
+            return self._inside(algebraic_roots(univariate(g)), low, high)
+        if self.structural(g, low, high) is not None:
+            self.methods.add("structure")
+            return []
+        key = (poly_key(g), id(low), id(high))
+        found = self._roots.get(key)
+        if found is None:
+            self._seen += [low, high]
+            found = self._roots[key] = _Search(self, g, low, high).run()
+        self.short = self.short or found[1]
+        return found[0]
+
+
+def _depth(q: fmpq, score: bool) -> int:
+    """Extra bits for a place close to an end."""
+    if score:
+        return 0
+    small = min(q, 1 - q)
+    return 3 * int(small.q).bit_length() if small > 0 else 0
+
+
+class _Search:
+    """The zeros of one polynomial between two places, by expansions at the ends and boxes between them."""
+
+    def __init__(self, signs: Signs, g: Poly, low: Point, high: Point) -> None:
+        self.signs = signs
+        self.g = g
+        self.low = low
+        self.high = high
+        self.kernels = poly_kernels(g)
+        self.boxes = 0
+        self.short = False
+        self.found: list[Point] = []
+
+    def run(self) -> tuple[list[Point], bool]:
+        signs = self.signs
+        if signs.score:
+            t0 = self._score_edge(self.low, SCORE_LOW, -1)
+            t1 = self._score_edge(self.high, SCORE_HIGH, 1)
+            self._sweep(signs.chart, t0, t1, False)
+        else:
+            half = fmpq(1, 2)
+            if self.low.low < half:
+                t0 = self._edge(self.low, PRED_0, False)
+                t1 = 0.5 if self.high.high > half else _outer(self.high.high, 1)
+                self._sweep(signs.chart, t0, t1, False)
+            if self.high.high > half:
+                t0 = self._edge(self.high, PRED_1, True)
+                t1 = 0.5 if self.low.low < half else _outer(1 - self.low.low, 1)
+                self._sweep(signs.mirrored, t0, t1, True)
+        signs.methods.add("boxes" if self.boxes else "ends")
+        return signs._inside(self.found, self.low, self.high), self.short
+
+    def _edge(self, point: Point, end: End, mirrored: bool) -> float:
+        q = point.rational
+        if q is not None and q == end.at:
+            near = self.signs.ends.sign_near(self.g, end)
+            if near is not None:
+                return near[1]
+            self.short = True
+            return SHORT
+        return _outer(1 - point.high if mirrored else point.low, -1)
+
+    def _score_edge(self, point: Point, end: End, side: int) -> float:
+        if point.side == 0:
+            return _outer(point.low if side < 0 else point.high, side)
+        near = self.signs.ends.sign_near(self.g, end)
+        if near is not None:
+            return side * (-log2(near[1]) * 0.6931471805599454)
+        self.short = True
+        return side * SHORT_SCORE
+
+    def _series(self, chart: Chart, t: arb) -> Any:
+        x = arb_series([t, 1])
+        try:
+            return chart.poly(self.g, x, chart.kernels(x, self.kernels))
+        except (ZeroDivisionError, ValueError):
+            return None
+
+    def _sign(self, t: float, mirrored: bool) -> int:
+        q = fmpq(*t.as_integer_ratio())
+        return self.signs.at_number(self.g, 1 - q if mirrored else q)
+
+    def _sweep(self, chart: Chart, t0: float, t1: float, mirrored: bool) -> None:
+        if t0 >= t1:
+            return
+        stack = [(t0, t1)]
+        while stack:
+            a, b = stack.pop()
+            self.boxes += 1
+            self.signs.budget.spend(2)
+            bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
+            with precision(bits, 3):
+                box = arb(a).union(arb(b))
+                v = self._series(chart, box)
+                if v is not None:
+                    if sign_of_ball(v[0]):
+                        continue
+                    slope = v[1]
+                    if sign_of_ball(slope):
+                        self._bracket(a, b, mirrored)
+                        continue
+                    if slope.is_finite():
+                        middle = self._series(chart, arb(a / 2 + b / 2))
+                        if middle is not None and sign_of_ball(middle[0] + slope * (box - arb(a / 2 + b / 2))):
+                            continue
+                    if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(v, a, b, mirrored):
+                        continue
+            if b - a < THINNEST * max(abs(a), abs(b), THINNEST) or self.boxes > MAX_BOXES:
+                if self._edge_germ(a, b, mirrored):
+                    continue
+                place = 1 - a if mirrored else a
+                raise Undecided(
+                    f"the sign near {'score' if self.signs.score else 'pred'} = {place:.6g} ({self.boxes} boxes)"
+                )
+            m = _split(a, b, self.signs.score)
+            stack.append((m, b))
+            stack.append((a, m))
+
+    def _edge_germ(self, a: float, b: float, mirrored: bool) -> bool:
+        """Whether the box lies next to a rational end of the piece, where an expansion proves one sign."""
+        for point, way in ((self.low, 1), (self.high, -1)):
+            q = point.rational
+            if q is None:
+                continue
+            t = float_of(1 - q if mirrored else q)
+            if a <= t <= b:
+                near = self.signs.ends.sign_near(self.g, End("plain", q, way))
+                return near is not None and near[1] > b - a
+        return False
+
+    def _bracket(self, a: float, b: float, mirrored: bool) -> None:
+        """The function is strictly monotone on [a, b]: finds its zero there, if it has one."""
+        left, right = self._sign(a, mirrored), self._sign(b, mirrored)
+        if left == 0 or right == 0:
+            self._add(rational_point(_place(a if left == 0 else b, mirrored)))
+            return
+        if left == right:
+            return
+        for _ in range(60):
+            m = (a + b) / 2
+            if not a < m < b or b - a < 1e-15 * abs(b):
+                break
+            sign = self._sign(m, mirrored)
+            if sign == 0:
+                self._add(rational_point(_place(m, mirrored)))
+                return
+            if sign == left:
+                a = m
+            else:
+                b = m
+        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=lambda q: Fraction(int(q.p), int(q.q)))
+        guess = simplest_between(low - (high - low), high + (high - low))
+        if guess.q <= 10**6 and low < guess < high and self._is_zero(guess):
+            self._add(rational_point(guess))
+            return
+        key = ("bracket", poly_key(self.g), float_of(low))
+        self._add(Point(low, high, self.g, key, tighten=self._tightener()))
+
+    def _tightener(self) -> Any:
+        signs, g = self.signs, self.g
+
+        def tighten(point: Point) -> None:
+            if point.bits > 640:
+                raise Undecided("two places on the axis cannot be told apart")
+            point.bits += 64
+            left = signs.at_number(g, point.low)
+            for _ in range(64):
+                m = (point.low + point.high) / 2
+                sign = signs.at_number(g, m)
+                if sign == 0:
+                    point.low = point.high = m
+                    return
+                if sign == left:
+                    point.low = m
+                else:
+                    point.high = m
+
+        return tighten
+
+    def _is_zero(self, q: fmpq) -> bool:
+        return vanishes_at(self.signs.field, self.g, q, self.signs.budget)
+
+    def _touching(self, v: Any, a: float, b: float, mirrored: bool) -> bool:
+        """Whether the only zero in the box is a rational where the function touches zero without crossing it."""
+        if not sign_of_ball(v[2]):
+            return False
+        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=lambda q: Fraction(int(q.p), int(q.q)))
+        guess = simplest_between(low, high)
+        field = self.signs.field
+        if guess.q > 10**4 or not self._is_zero(guess):
+            return False
+        slope = field._poly_slope(self.g)
+        if not slope.is_zero and not vanishes_at(field, slope.n, guess, self.signs.budget):
+            return False
+        self._add(rational_point(guess))
+        return True
+
+    def _add(self, point: Point) -> None:
+        if not any(compare(point, p) == 0 for p in self.found):
+            self.found.append(point)
+
+
+def _place(t: float, mirrored: bool) -> fmpq:
+    q = fmpq(*t.as_integer_ratio())
+    return 1 - q if mirrored else q
+
+
+def _outer(q: fmpq, way: int) -> float:
+    """A float at q or just beyond it."""
+    t = float_of(q)
+    if fmpq(*t.as_integer_ratio()) == q:
+        return t
+    return nextafter(t, inf if way > 0 else -inf)
+
+
+def _split(a: float, b: float, score: bool) -> float:
+    """Where to cut a box: by ratio where it reaches down to the end, else a little off the middle."""
+    if not score and b > 4 * a > 0:
+        return sqrt(a * b)
+    m = a + 0.4921875 * (b - a)
+    return m if a < m < b else (a + b) / 2
