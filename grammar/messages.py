@@ -187,6 +187,9 @@ class _Place:
         for word in (found.text, last.text):
             if word in _PYTHON_WORDS:
                 return self.error("LD005", f"there is no operator before {found.shown}", _PYTHON_WORDS[word])
+        if last.text in FUNCTIONS and found.text != "|":
+            message = f"the function `{last.text}` has no brackets"
+            return self.error("LD015", message, f"write `{last.text}({short(found.text)})`", last.span)
         left = "(…)" if last.text == ")" else "|…|" if last.text == "|" else short(last.text)
         right = "(…)" if found.text == "(" else "|…|" if found.text == "|" else short(found.text)
         if found.kind == "name" and self.text[found.end :].lstrip().startswith("("):
