@@ -91,10 +91,10 @@ class Printer:
             words = []
             if finding["status"] == "refuted":
                 words.append(finding["code"])
-            if finding["strict"] and finding["status"] == "proved":
-                words.append("strictly")
             if finding["detail"]:
                 words.append(finding["detail"])
+            if finding["strict"] and finding["status"] == "proved":
+                words.append("(strictly)")
             click.echo(f"  {mark} {name:<{width}}  {' '.join(words)}".rstrip())
             witness = finding["witness"]
             if witness and finding["status"] == "refuted" and finding["severity"] != "note":
