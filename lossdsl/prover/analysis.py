@@ -1,4 +1,4 @@
-"""All that the properties are decided from: for each label the pieces of the loss, its slopes, their signs and kinks."""
+"""What the properties are decided from: for each label the pieces of the loss, its slopes, their signs and kinks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from flint import fmpq
+
 from lossdsl.grammar.tree import Node
 from lossdsl.prover.cells import JUMPING, Piece, axis_ends, cut
+from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot
 from lossdsl.prover.limits import Budget, Undecided, Undefined
-from lossdsl.prover.points import Point, by_place, compare
+from lossdsl.prover.points import Point, by_place, compare, rational_point
 from lossdsl.prover.signs import Part, Signs
 from lossdsl.prover.terms import Terms, specialise
 
@@ -75,6 +78,21 @@ class Side:
             found = self._signs[i] = self.signs.of(self.slopes[i], piece.low, piece.high)
         return found
 
+    def value_at(self, q: fmpq) -> Element | None:
+        """The loss around a rational, or on it where it jumps there; None where two pieces meet."""
+        point = rational_point(q)
+        for piece in self.all_pieces:
+            if piece.is_place:
+                if compare(piece.low, point) == 0:
+                    return piece.value
+            elif compare(piece.low, point) < 0 < compare(piece.high, point):
+                return piece.value
+        # Where nothing jumps, either neighbour has the value.
+        for joint in self.joints:
+            if not self.can_jump and compare(joint.point, point) == 0:
+                return joint.left.value
+        return None
+
     @property
     def can_jump(self) -> bool:
         """Whether any operator is in the formula whose value can jump."""
@@ -103,14 +121,26 @@ class Analysis:
     short: bool
     """Whether the pieces themselves are known on [1e-6, 1-1e-6] only."""
 
+    _slopes: dict[tuple[Fraction, bool], list[Element]] = field(default_factory=dict)
+    _bends: dict[tuple[Fraction, bool], list[list[Part]]] = field(default_factory=dict)
+
+    @property
+    def axis(self) -> str:
+        return "score" if self.score else "pred"
+
+    @property
+    def half(self) -> Point:
+        """The place where pred is 1/2."""
+        return rational_point(fmpq(0) if self.score else fmpq(1, 2))
+
     def side(self, label: int) -> Side | None:
         return next((s for s in self.sides if s.label == label), None)
 
-    def weight(self) -> Element:
-        """d pred / d score = pred (1 - pred), as an element of the axis."""
-        f = self.field
-        p = self.pred()
-        return f.mul(p, f.sub(f.one, p))
+    def end(self, high: bool) -> End:
+        """The end of the axis where pred goes to 0, or to 1."""
+        if self.score:
+            return SCORE_HIGH if high else SCORE_LOW
+        return PRED_1 if high else PRED_0
 
     def pred(self) -> Element:
         """pred as an element of the axis."""
@@ -119,6 +149,35 @@ class Analysis:
             return f.x
         e = f.exp(f.x)
         return f.mul(e, f.inverse(f.add(f.one, e)))
+
+    def weight(self) -> Element:
+        """d pred / d score = pred (1 - pred), as an element of the axis."""
+        f = self.field
+        p = self.pred()
+        return f.mul(p, f.sub(f.one, p))
+
+    def slopes(self, side: Side, in_score: bool) -> list[Element]:
+        """d loss / d score, or d loss / d pred, on each piece."""
+        if in_score == self.score:
+            return side.slopes
+        found = self._slopes.get((side.label, in_score))
+        if found is None:
+            factor = self.weight() if in_score else self.field.inverse(self.weight())
+            found = self._slopes[side.label, in_score] = [self.field.mul(s, factor) for s in side.slopes]
+        return found
+
+    def bends(self, side: Side, in_score: bool) -> list[list[Part]]:
+        """Where the slope in score, or in pred, rises and falls along the axis."""
+        found = self._bends.get((side.label, in_score))
+        if found is None:
+            if in_score == self.score:
+                curves = side.curves
+            else:
+                curves = [self.field.derivative(s) for s in self.slopes(side, in_score)]
+            found = self._bends[side.label, in_score] = [
+                self.signs.of(c, piece.low, piece.high) for c, piece in zip(curves, side.pieces)
+            ]
+        return found
 
 
 def analyse(

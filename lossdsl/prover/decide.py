@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Tree, names
-from lossdsl.prover import verdict
+from lossdsl.prover import flat, probability, shape, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.report import UNDECIDED, Exact, Finding
@@ -64,6 +64,15 @@ def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], ti
         "uses_label": lambda: verdict.uses_label(analysis, parameters),
         "gradient": gradient,
         "monotone": lambda: verdict.monotone(analysis, parameters),
+        "minimum": lambda: shape.minimum(analysis, parameters),
+        "no_dead_zone": lambda: flat.no_dead_zone(analysis, parameters),
+        "bounded_gradient": lambda: shape.bounded_gradient(analysis, parameters),
+        "no_saturation": lambda: shape.no_saturation(analysis, parameters),
+        "convex_pred": lambda: shape.convex(analysis, False, parameters),
+        "convex_score": lambda: shape.convex(analysis, True, parameters),
+        "calibrated": lambda: probability.calibrated(analysis, parameters),
+        "proper": lambda: probability.proper(analysis, parameters),
+        "proper_composite": lambda: probability.proper_composite(analysis, parameters),
     }
     for name in wanted:
         if name not in questions:

@@ -1,0 +1,260 @@
+"""Whether the minimum of the expected loss tells a probability: proper, proper composite, calibrated.
+
+With eta the true share of label 1, the expected loss at pred is eta * loss(1) + (1 - eta) * loss(0); its slope is
+eta * d1 + (1 - eta) * d0, d0 and d1 being the slopes at label 0 and 1. See Reid and Williamson, "Composite Binary
+Losses", Journal of Machine Learning Research 11 (2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flint import arb, fmpq
+
+from lossdsl.prover.analysis import Analysis, Side, refine
+from lossdsl.prover.field import Element
+from lossdsl.prover.limits import Undecided
+from lossdsl.prover.places import decimal, number, readable
+from lossdsl.prover.points import Point, between, compare, rational_point
+from lossdsl.prover.shape import limit, towards
+from lossdsl.prover.verdict import PARAMETERS, method_of, proof
+from lossdsl.report import REFUTED, Exact, Finding, Witness
+
+ETAS = tuple(fmpq(n, 100) for n in (51, 49, 60, 40, 80, 20, 95, 5))
+
+
+def _sides(analysis: Analysis) -> tuple[Side, Side] | None:
+    zero, one = analysis.side(0), analysis.side(1)
+    return None if zero is None or one is None else (zero, one)
+
+
+def _at(analysis: Analysis, q: fmpq, parameters: PARAMETERS, eta: fmpq | None = None) -> dict[str, Exact]:
+    at: dict[str, Exact] = {analysis.axis: str(q), **{k: number(v) for k, v in parameters.items()}}
+    if eta is not None:
+        at["eta"] = str(eta)
+    return at
+
+
+def _no_jumps(sides: tuple[Side, Side]) -> None:
+    for side in sides:
+        if side.can_jump and any(side.jump(j, j.left.value, j.right.value) != 0 for j in side.joints):
+            raise Undecided("the loss may jump")
+
+
+def _ordered(analysis: Analysis, sides: tuple[Side, Side]) -> fmpq | None:
+    """None if the slope is never negative at label 0 nor positive at label 1, else a place where it is."""
+    for side, way in zip(sides, (1, -1)):
+        for i in range(len(side.pieces)):
+            for part in side.slope_parts(i):
+                if part.sign == -way:
+                    return between(part.low, part.high)
+    return None
+
+
+# -- proper --------------------------------------------------------------------------------------------------------
+
+
+def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
+    """The expected loss is least at the true probability: p d1 + (1-p) d0 = 0 identically, and d0 >= 0."""
+    sides = _sides(analysis)
+    if sides is None:
+        return None
+    zero, one = sides
+    _no_jumps(sides)
+    field, p = analysis.field, analysis.pred()
+    unsure = False
+    for low, high, (d0, d1) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
+        balance = field.add(field.mul(p, d1), field.mul(field.sub(field.one, p), d0))
+        if balance.is_zero:
+            continue
+        unsure = True
+        for q in (between(low, high), *_spread(analysis, low, high)):
+            value = analysis.signs.value(balance, rational_point(q))
+            if value < 0 or value > 0:
+                return _improper(analysis, q, value, parameters)
+    if unsure:
+        raise Undecided("an identity that can be neither shown nor refuted")
+    q = _wrong(zero, 1)
+    if q is not None:
+        witness = Witness(_at(analysis, q, parameters), "a maximum", "the true probability is where the expected loss is greatest")
+        detail = f"with a true probability at {analysis.axis} = {readable(rational_point(q))} the expected loss is greatest there"
+        return Finding("proper", REFUTED, detail, method=method_of(analysis), witness=witness)
+    strict = all(part.sign > 0 for i in range(len(zero.pieces)) for part in zero.slope_parts(i))
+    return proof("proper", analysis, "the expected loss is least at the true probability", strict)
+
+
+def _wrong(side: Side, way: int) -> fmpq | None:
+    for i in range(len(side.pieces)):
+        for part in side.slope_parts(i):
+            if part.sign == -way:
+                return between(part.low, part.high)
+    return None
+
+
+def _spread(analysis: Analysis, low: Point, high: Point) -> list[fmpq]:
+    from lossdsl.prover.places import inside
+
+    return inside(low, high, analysis.score)
+
+
+def _improper(analysis: Analysis, q: fmpq, value: arb, parameters: PARAMETERS) -> Finding:
+    direction = "lower" if value > 0 else "higher"
+    at = _at(analysis, q, parameters, None if analysis.score else q)
+    why = f"with the true probability there, the slope of the expected loss is {decimal(value, 6)}, not 0"
+    shown = "there" if analysis.score else f"{readable(rational_point(q))}"
+    detail = f"with a true probability of {shown} the expected loss is less at a {direction} pred"
+    if analysis.score:
+        detail = f"with the true probability sigmoid({q}) the expected loss is less at a {direction} pred"
+    return Finding("proper", REFUTED, detail, method=method_of(analysis), witness=Witness(at, decimal(value), why))
+
+
+# -- proper composite ----------------------------------------------------------------------------------------------
+
+
+def proper_composite(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
+    """The best pred is an increasing function of the true probability: h = d0/(d0-d1) increases."""
+    sides = _sides(analysis)
+    if sides is None:
+        return None
+    zero, one = sides
+    _no_jumps(sides)
+    q = _ordered(analysis, sides)
+    if q is not None:
+        witness = Witness(_at(analysis, q, parameters), "wrong sign", "a slope points away from its label")
+        return Finding("proper_composite", REFUTED, "the loss is not monotone", method=method_of(analysis), witness=witness)
+    field, signs = analysis.field, analysis.signs
+    rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, zero.curves), (one, one.curves)))
+    for low, high, (d0, d1, e0, e1) in rows:
+        growth = field.sub(field.mul(d0, e1), field.mul(e0, d1))
+        for part in signs.of(growth, low, high):
+            if part.sign < 0:
+                return _turns_back(analysis, between(part.low, part.high), d0, d1, parameters)
+            if part.sign == 0:
+                return _stands_still(analysis, between(part.low, part.high), parameters)
+    for (_, high, (a0, a1, _, _)), (_, _, (b0, b1, _, _)) in zip(rows, rows[1:]):
+        step = field.sub(field.mul(a0, b1), field.mul(b0, a1))
+        if step.is_zero:
+            continue
+        sign = signs.at(step, high)
+        if sign < 0:
+            raise Undecided(f"the kinks at {analysis.axis} = {readable(high)} turn the order around")
+    return proof("proper_composite", analysis, "the best pred grows with the true probability", strict=True)
+
+
+def _turns_back(analysis: Analysis, q: fmpq, d0: Element, d1: Element, parameters: PARAMETERS) -> Finding:
+    point = rational_point(q)
+    a, b = analysis.signs.value(d0, point), analysis.signs.value(d1, point)
+    eta = a / (a - b)
+    witness = Witness(_at(analysis, q, parameters), decimal(eta),
+                      f"the expected loss for eta = {decimal(eta, 6)} has a maximum there, where it should have its minimum")  # fmt: skip
+    detail = f"around {analysis.axis} = {readable(point)} a greater true probability asks for a smaller pred"
+    return Finding("proper_composite", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _stands_still(analysis: Analysis, q: fmpq, parameters: PARAMETERS) -> Finding:
+    witness = Witness(_at(analysis, q, parameters), "0", "one true probability asks for all preds around this one")
+    detail = f"around {analysis.axis} = {readable(rational_point(q))} pred says nothing about the true probability"
+    return Finding("proper_composite", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+# -- calibrated ----------------------------------------------------------------------------------------------------
+
+
+def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
+    """For each true probability other than 1/2, the expected loss is least on the same side of pred = 1/2."""
+    sides = _sides(analysis)
+    if sides is None:
+        return None
+    _no_jumps(sides)
+    if _pulls_apart(analysis, sides):
+        return proof("calibrated", analysis, "the expected loss is least on the right side of 1/2")
+    for eta in ETAS:
+        finding = _wrong_side(analysis, sides, eta, parameters)
+        if finding is not None:
+            return finding
+    raise Undecided("no true probability was found for which the least expected loss is on the wrong side of 1/2")
+
+
+def _pulls_apart(analysis: Analysis, sides: tuple[Side, Side]) -> bool:
+    """Whether, for eta > 1/2, the expected loss falls on (0, 1/2] and a little beyond, and the mirror image for eta < 1/2.
+
+    There its slope is (1-eta)(d0+d1) + (2 eta - 1) d1: negative if d0+d1 <= 0 and d1 <= 0, not both zero.
+    """
+    zero, one = sides
+    signs, half = analysis.signs, analysis.half
+    if _ordered(analysis, sides) is not None:
+        return False
+    rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes)))
+    for low, high, (d0, d1) in rows:
+        for a, b in _halves(low, high, half):
+            left = compare(b, half) <= 0
+            pull = d1 if left else d0
+            pulls = all(part.sign != 0 for part in signs.of(pull, a, b))
+            for part in signs.of(analysis.field.add(d0, d1), a, b):
+                if part.sign == (1 if left else -1) or (part.sign == 0 and not pulls):
+                    return False
+    # Next to 1/2 the sum has to vanish from both sides, else a kink may hold the minimum at 1/2 itself.
+    before = next(row for low, high, row in rows if compare(low, half) < 0 <= compare(high, half))
+    after = next(row for low, high, row in rows if compare(low, half) <= 0 < compare(high, half))
+    for d0, d1 in (before, after):
+        total = analysis.field.add(d0, d1)
+        if not total.is_zero and signs.at(total, half) != 0:
+            return False
+    return all(d.is_zero is False and signs.at(d, half) != 0 for d in (after[1], before[0]))
+
+
+def _halves(low: Point, high: Point, half: Point) -> Iterator[tuple[Point, Point]]:
+    if compare(low, half) < 0 < compare(high, half):
+        yield low, half
+        yield half, high
+    else:
+        yield low, high
+
+
+def _wrong_side(
+    analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parameters: PARAMETERS
+) -> Finding | None:
+    """A refutation at one true probability, if the least expected loss is on the wrong side there."""
+    zero, one = sides
+    field, signs, half = analysis.field, analysis.signs, analysis.half
+    e, rest = field.constant(eta), field.constant(1 - eta)
+    values = [[p.value for p in side.pieces] for side in sides]
+    want_high = eta > fmpq(1, 2)
+    right: list[arb] = []
+    wrong: list[tuple[arb, fmpq, Element]] = []
+    rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, values[0]), (one, values[1])))
+    for k, (low, high, (d0, d1, f0, f1)) in enumerate(rows):
+        slope = field.add(field.mul(e, d1), field.mul(rest, d0))
+        loss = field.add(field.mul(e, f1), field.mul(rest, f0))
+        for a, b in _halves(low, high, half):
+            on_right = (compare(a, half) >= 0) == want_high
+            parts = signs.of(slope, a, b)
+            for part in parts:
+                for point, is_end in ((part.low, k == 0 and part.low is low), (part.high, k == len(rows) - 1 and part.high is high)):
+                    value = limit(analysis, loss, analysis.end(point is part.high)) if is_end else signs.value(loss, point)
+                    if on_right:
+                        right.append(value)
+                    else:
+                        wrong += [(signs.value(loss, rational_point(q)), q, loss)
+                                  for q in _witnesses(analysis, point, part.low, part.high, is_end)]  # fmt: skip
+    if not right or not wrong or any(not v.is_finite() and not v > 0 for v in right):
+        return None
+    best = min(wrong, key=lambda w: float(w[0].mid()))
+    if not all(best[0] < v for v in right):
+        return None
+    value, q, _ = best
+    why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
+    witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
+    side = "low" if want_high else "high"
+    detail = f"with a true probability of {float(eta.p) / float(eta.q):g} the best {analysis.axis} is about {readable(rational_point(q))}: too {side}"
+    return Finding("calibrated", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _witnesses(analysis: Analysis, point: Point, low: Point, high: Point, is_end: bool) -> list[fmpq]:
+    """Rationals in [low, high] at or next to one of its ends."""
+    if is_end:
+        return towards(analysis, point, low, high)
+    q = point.rational
+    if q is not None:
+        return [q]
+    return [point.high if point is low else point.low]

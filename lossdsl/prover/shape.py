@@ -1,0 +1,306 @@
+"""Minimum, convexity, bounds, saturation and dead zones: what the curve looks like, beyond which way it points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flint import arb, fmpq
+
+from lossdsl.prover.analysis import Analysis, Side
+from lossdsl.prover.ends import End
+from lossdsl.prover.field import Element
+from lossdsl.prover.limits import Undecided
+from lossdsl.prover.places import decimal, exact, inside, number, readable
+from lossdsl.prover.points import Point, between, compare, rational_point
+from lossdsl.prover.signs import Part
+from lossdsl.prover.verdict import PARAMETERS, method_of, proof, where
+from lossdsl.report import REFUTED, Finding, Witness
+
+LARGE = 1000
+
+
+def limit(analysis: Analysis, a: Element, end: End) -> arb:
+    """The limit of an element at an end of the axis, infinite ones too; raises `Undecided`."""
+    if a.is_zero:
+        return arb(0)
+    lead = analysis.signs.ends.leading(a, end)
+    if lead is None:
+        raise Undecided(f"the limit at {_end_name(end)}")
+    power, logs, c = lead
+    c = arb(c)
+    if power == 0 and logs == 0:
+        return c
+    if power > 0 or (power == 0 and logs < 0):
+        return arb(0)
+    return arb("inf") if (c > 0) == (logs % 2 == 0) else arb("-inf")
+
+
+def _end_name(end: End) -> str:
+    if end.kind == "log":
+        return "score = -infinity" if end.way > 0 else "score = infinity"
+    return f"pred = {end.at}"
+
+
+def parts_of(side: Side) -> Iterator[tuple[int, Part]]:
+    """The parts of one slope sign, along the axis, with the piece that each belongs to."""
+    for i in range(len(side.pieces)):
+        for part in side.slope_parts(i):
+            yield i, part
+
+
+# -- the least loss is at the label --------------------------------------------------------------------------------
+
+
+def minimum(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
+    """The infimum is the limit at pred = label."""
+    judged = [s for s in analysis.sides if s.label in (0, 1)]
+    for side in judged:
+        way = 1 if side.label == 0 else -1
+        if any(part.sign == -way for _, part in parts_of(side)) or side.can_jump:
+            finding = _elsewhere(analysis, side, way, parameters)
+            if finding is not None:
+                return finding
+    return proof("minimum", analysis, "the loss is least where pred equals the label")
+
+
+def _elsewhere(analysis: Analysis, side: Side, way: int, parameters: PARAMETERS) -> Finding | None:
+    """A place where the loss is lower than in the limit at the label, if there is one."""
+    at_label = limit(analysis, side.pieces[0 if way > 0 else -1].value, analysis.end(high=way < 0))
+    pieces = side.pieces
+    candidates: list[tuple[Point, Element]] = []
+    for i, part in parts_of(side):
+        candidates += [(p, pieces[i].value) for p in (part.low, part.high) if p not in (pieces[0].low, pieces[-1].high)]
+    candidates += [(j.point, j.value) for j in side.joints if j.value is not None]
+    other = pieces[-1 if way > 0 else 0]
+    far = limit(analysis, other.value, analysis.end(high=way > 0))
+    if far < at_label:
+        end = other.high if way > 0 else other.low
+        candidates += [(rational_point(q), other.value) for q in towards(analysis, end, other.low, other.high)]
+    unsure = False
+    for point, value in candidates:
+        there = side.signs.value(value, point)
+        if there < at_label:
+            near = _rational_near(side, point, at_label)
+            if near is not None:
+                return _lower(analysis, side, near[1], near[0], at_label, parameters)
+            unsure = True
+        elif not there > at_label and not _equal(analysis, side, value, point, at_label):
+            unsure = True
+    # A slope that points away right up to the label leaves no limit to compare with: any place on that part is lower.
+    last = list(parts_of(side))[0 if way > 0 else -1]
+    if last[1].sign == -way:
+        q = between(last[1].low, last[1].high)
+        return _lower(analysis, side, pieces[last[0]].value, q, at_label, parameters)
+    if unsure or not (far > at_label or far < at_label or bool(far.is_exact() and far == at_label)):
+        raise Undecided("the least loss and the loss at the label are too close to compare")
+    return None
+
+
+def towards(analysis: Analysis, end: Point, low: Point, high: Point) -> list[fmpq]:
+    """Rationals that run towards an end of the axis, inside a piece."""
+    out = []
+    for k in (4, 10, 20, 40, 80, 160):
+        q = fmpq(end.side * k) if analysis.score else abs(end.low - fmpq(1, 2**k))
+        point = rational_point(q)
+        if compare(low, point) < 0 < compare(high, point):
+            out.append(q)
+    return out
+
+
+def _rational_near(side: Side, point: Point, above: arb) -> tuple[fmpq, Element] | None:
+    """A rational at a place or close to it where the loss is still lower, and the loss there."""
+    for _ in range(4):
+        for q in (point.low, point.high):
+            value = side.value_at(q)
+            if value is not None and side.signs.value(value, rational_point(q)) < above:
+                return q, value
+        if point.rational is not None:
+            return None
+        point.tighten()
+    return None
+
+
+def _equal(analysis: Analysis, side: Side, value: Element, point: Point, at_label: arb) -> bool:
+    """Whether the value at a place is exactly the limit, which is only known for exact numbers."""
+    there = side.signs.value(value, point)
+    return bool(there.is_exact() and at_label.is_exact() and there == at_label)
+
+
+def _lower(
+    analysis: Analysis, side: Side, value: Element, q: fmpq, at_label: arb, parameters: PARAMETERS
+) -> Finding:
+    there = side.signs.value(value, rational_point(q))
+    limit_text = decimal(at_label, 6) if at_label.is_finite() else "infinite"
+    why = f"the loss is {decimal(there, 6)} there and {limit_text} in the limit at the label"
+    witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(there), why)
+    detail = f"at label {number(side.label)} the loss is lower at {analysis.axis} = {readable(rational_point(q))} than at the label"
+    return Finding("minimum", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+# -- convexity -----------------------------------------------------------------------------------------------------
+
+
+def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Finding:
+    """The slope in pred (or in score) never falls."""
+    name = "convex_score" if in_score else "convex_pred"
+    variable = "score" if in_score else "pred"
+    strict = True
+    for side in analysis.sides:
+        slopes = analysis.slopes(side, in_score)
+        for joint, left, right in zip(side.joints, side.slopes, side.slopes[1:]):
+            if side.can_jump and side.jump(joint, joint.left.value, joint.right.value) != 0:
+                raise Undecided("the loss may jump")
+            jump = side.jump(joint, left, right)
+            if jump is None:
+                raise Undecided(f"the kink at {analysis.axis} = {readable(joint.point)}")
+            if jump < 0:
+                at = where(side.label, analysis.axis, exact(joint.point), parameters)
+                witness = Witness(at, "kink", f"the slope in {variable} falls there")
+                detail = f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(joint.point)}"
+                return Finding(name, REFUTED, detail, method="exact algebra", witness=witness)
+        for piece, slope in zip(side.pieces, slopes):
+            q = _bend_probe(analysis, side, piece.low, piece.high, slope)
+            if q is not None:
+                return _bends_down(analysis, side, in_score, slope, q, parameters)
+        for i, parts in enumerate(analysis.bends(side, in_score)):
+            for part in parts:
+                if part.sign < 0:
+                    return _bends_down(analysis, side, in_score, slopes[i], between(part.low, part.high), parameters)
+                strict = strict and part.sign > 0
+    return proof(name, analysis, f"the slope in {variable} never falls", strict)
+
+
+def _bend_probe(analysis: Analysis, side: Side, low: Point, high: Point, slope: Element) -> fmpq | None:
+    """A probe where the slope certainly falls."""
+    if slope.n.is_constant() and slope.d.is_constant():
+        return None
+    curve = analysis.field.derivative(slope)
+    for q in inside(low, high, analysis.score):
+        side.signs.budget.spend()
+        try:
+            if side.signs.value(curve, rational_point(q), 64) < 0:
+                return q
+        except (ZeroDivisionError, ValueError):
+            continue
+    return None
+
+
+def _bends_down(
+    analysis: Analysis, side: Side, in_score: bool, slope: Element, q: fmpq, parameters: PARAMETERS
+) -> Finding:
+    variable = "score" if in_score else "pred"
+    curve = analysis.field.derivative(slope)
+    if in_score != analysis.score:
+        # d/d(the other variable) = d/dx times dx/d(other).
+        weight = analysis.weight()
+        curve = analysis.field.mul(curve, weight if in_score else analysis.field.inverse(weight))
+    value = side.signs.value(curve, rational_point(q))
+    witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
+                      f"second derivative in {variable} {decimal(value, 6)} < 0")  # fmt: skip
+    detail = f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(rational_point(q))}"
+    name = "convex_score" if in_score else "convex_pred"
+    return Finding(name, REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+# -- how steep -----------------------------------------------------------------------------------------------------
+
+
+def bounded_gradient(analysis: Analysis, parameters: PARAMETERS) -> Finding:
+    """The slope in score is bounded on the whole axis."""
+    for side in analysis.sides:
+        slopes = analysis.slopes(side, True)
+        for high in (False, True):
+            end = analysis.end(high)
+            steep = limit(analysis, slopes[-1 if high else 0], end)
+            if not steep.is_finite():
+                return _steep(analysis, side, slopes[-1 if high else 0], high, parameters)
+        for joint, left, right in zip(side.joints, slopes, slopes[1:]):
+            for slope in (left, right):
+                if not _finite_at(side, slope, joint.point):
+                    raise Undecided(f"the slope at {analysis.axis} = {readable(joint.point)} may be infinite")
+    try:
+        detail = f"the slope in score stays within {decimal(_sup(analysis, True), 6)} and"
+        detail += f" the slope in pred within {decimal(_sup(analysis, False), 6)} on [1e-6, 1-1e-6]"
+    except (Undecided, ZeroDivisionError):
+        detail = "the slope in score is bounded"
+    return proof("bounded_gradient", analysis, detail)
+
+
+def _finite_at(side: Side, slope: Element, point: Point) -> bool:
+    try:
+        return bool(side.signs.value(slope, point).is_finite())
+    except (ZeroDivisionError, ValueError):
+        return False
+
+
+def _steep(analysis: Analysis, side: Side, slope: Element, high: bool, parameters: PARAMETERS) -> Finding:
+    piece = side.pieces[-1 if high else 0]
+    end = piece.high if high else piece.low
+    q, value = fmpq(0), arb(0)
+    for q in towards(analysis, end, piece.low, piece.high):
+        value = side.signs.value(slope, rational_point(q), 256)
+        if abs(value) > LARGE:
+            break
+    near = "1" if high else "0"
+    witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
+                      f"slope in score {decimal(value, 6)}, and beyond all bounds closer to pred = {near}")  # fmt: skip
+    detail = f"at label {number(side.label)} the slope in score grows beyond all bounds as pred goes to {near}"
+    return Finding("bounded_gradient", REFUTED, detail, method=method_of(analysis), witness=witness,
+                   mend="clip the gradient, or clamp pred")  # fmt: skip
+
+
+def _sup(analysis: Analysis, in_score: bool) -> arb:
+    """The least bound of the slope's size: in score on the whole axis, in pred on [1e-6, 1-1e-6]."""
+    tiny = fmpq(1, 10**6)
+    best = arb(0)
+    for side in analysis.sides:
+        slopes = analysis.slopes(side, in_score)
+        for slope, parts in zip(slopes, analysis.bends(side, in_score)):
+            places = [parts[0].low, *(p.high for p in parts)]
+            for k, point in enumerate(places):
+                at_end = point.side != 0 or (not analysis.score and point.rational in (fmpq(0), fmpq(1)))
+                if at_end and in_score:
+                    value = limit(analysis, slope, analysis.end(k > 0))
+                elif at_end:
+                    value = _pred_edge(analysis, side, slope, k > 0, tiny)
+                else:
+                    value = side.signs.value(slope, point)
+                size = abs(value)
+                best = size if size > best else best
+    return best
+
+
+def _pred_edge(analysis: Analysis, side: Side, slope: Element, high: bool, tiny: fmpq) -> arb:
+    """The slope at pred = 1e-6 or 1 - 1e-6."""
+    if not analysis.score:
+        return side.signs.value(slope, rational_point(1 - tiny if high else tiny))
+    edge = (arb(tiny) / arb(1 - tiny)).log()
+    return analysis.signs.chart.value(slope, -edge if high else edge)
+
+
+# -- where learning stops ------------------------------------------------------------------------------------------
+
+
+def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
+    """The slope in score does not go to zero where the prediction is most wrong."""
+    judged = [s for s in analysis.sides if s.label in (0, 1)]
+    for side in judged:
+        high = side.label == 0
+        slope = analysis.slopes(side, True)[-1 if high else 0]
+        lead = None if slope.is_zero else analysis.signs.ends.leading(slope, analysis.end(high))
+        if lead is None and not slope.is_zero:
+            raise Undecided(f"the slope as pred goes to {int(high)}")
+        if lead is None or lead[0] > 0 or (lead[0] == 0 and lead[1] < 0):
+            piece = side.pieces[-1 if high else 0]
+            inner = towards(analysis, piece.high if high else piece.low, piece.low, piece.high)
+            q = inner[min(2, len(inner) - 1)] if inner else between(piece.low, piece.high)
+            value = side.signs.value(slope, rational_point(q), 256)
+            witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
+                              f"slope in score {decimal(value, 6)}, and it goes to 0 as pred goes to {int(high)}")  # fmt: skip
+            detail = (
+                f"at label {number(side.label)} the slope in score dies as pred goes to {int(high)}:"
+                " the worst predictions are hardly corrected"
+            )
+            return Finding("no_saturation", REFUTED, detail, method=method_of(analysis), witness=witness,
+                           mend="add a multiple of bce, whose slope in score does not die")  # fmt: skip
+    return proof("no_saturation", analysis, "the worst predictions are pulled at with a slope that does not die")
