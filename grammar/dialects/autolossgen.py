@@ -143,7 +143,7 @@ class _Reader(Cursor):
         if function is None or not self.sees("("):
             if self.sees("("):
                 known = "Log, Sigmoid, Sqrt, Tanh, ReLU, max, min, 1 / (x), (x) ^ 2, - (x), e ^ (x), |x|"
-                raise self.mark.at("LD002", f"unknown function `{token.text}`", token, f"AutoLossGen has {known}")
+                raise self.mark.at("LD002", f"unknown function `{token.text}`", token, f"the log's are {known}")
             return Name(token.text, span=Span(token.start, token.end))
         self.take()
         args = [self.chain()]

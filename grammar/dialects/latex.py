@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from fractions import Fraction
+from os.path import commonprefix
 
 from lossdsl.errors import LossSyntaxError, Span
 from lossdsl.grammar.dialects.latex_scan import COMMAND_FUNCTIONS, WORD_FUNCTIONS, scan
@@ -25,8 +26,9 @@ _COUNTS = frozenset("N n M m B K T D S U".split())  # how many predictions a sum
 _HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "r": "score", "f": "score"}
 # Letters whose indices say which prediction is meant. With two indices that differ, they are a pair's scores.
 _INDEXED = frozenset("y p s x f z r score pred label".split())
-_HIGHER = frozenset("i ui ij+ + pos positive p 1 w plus uip".split())
-_LOWER = frozenset("j uj - neg negative n 2 l minus uin".split())
+_PAIRED = frozenset(
+    (("i", "j"), ("plus", "minus"), ("+", "-"), ("pos", "neg"), ("positive", "negative"), ("p", "n"), ("1", "2"), ("w", "l"))
+)
 
 
 def read_root(source: str, end: int, defined: Collection[str]) -> tuple[Node, list[str], dict[str, tuple[str, int]]]:
@@ -128,14 +130,14 @@ class _Reader(Cursor):
                 return left
 
     def bare_ends(self) -> None:
-        """A function without brackets reaches to the next sign; behind `\cdot` the question is settled."""
+        r"""A function without brackets reaches to the next sign; behind `\cdot` the question is settled."""
         if self.bare is not None and self.sees("*", "/"):
             name = self.mark.spelled(self.bare)
             self.notes.append(f"`{name}` is applied to what stands right behind it, not to the whole product")
             self.bare = None
 
     def times(self, left: Node, right: Node) -> Node:
-        """A product; `\frac{1}{N} \sum` is a mean."""
+        r"""A product; `\frac{1}{N} \sum` is a mean."""
         if isinstance(right, Apply) and right.op == "sum":
             inner = left.args[0] if isinstance(left, Apply) and left.op == "neg" else left
             if isinstance(inner, Apply) and inner.op == "div" and self.is_count(inner.args[1]):
@@ -293,7 +295,7 @@ class _Reader(Cursor):
         raise self.unknown(token)
 
     def argument(self, command: Token) -> Node:
-        """One argument of `\frac`: a group, or one sign."""
+        r"""One argument of `\frac`: a group, or one sign."""
         token = self.next
         if token.kind == "sign" and token.text == "{":
             return self.group()
@@ -309,7 +311,7 @@ class _Reader(Cursor):
         raise self.mark.at("LD004", f"an argument of `{self.mark.spelled(command)}` is missing", command, r"\frac{a}{b}")
 
     def reduction(self) -> Node:
-        """`\sum_{i=1}^{N}` and `\mathbb{E}`: taken away later, if they stand around the whole."""
+        r"""`\sum_{i=1}^{N}` and `\mathbb{E}`: taken away later, if they stand around the whole."""
         token = self.take()
         while self.eat("_", "^"):
             self.skip_script()
@@ -557,10 +559,11 @@ class _Reader(Cursor):
         return new[root], pairs
 
     def side(self, index: str, both: list[str]) -> int:
+        """+1 for the index of the one to be ranked higher, -1 for the other, 0 where that is not clear."""
         other = both[0] if both[1] == index else both[1]
-        if index in _HIGHER and other in _LOWER:
-            return 1
-        return -1 if index in _LOWER and other in _HIGHER else 0
+        shared = len(commonprefix([index, other]))
+        ends = (index[shared:], other[shared:])
+        return 1 if ends in _PAIRED else -1 if ends[::-1] in _PAIRED else 0
 
     def since(self, token: Token) -> Span:
         """From a token to the one taken last."""
