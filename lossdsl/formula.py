@@ -65,10 +65,69 @@ class Formula:
 
     @cached_property
     def expr(self) -> sympy.Expr:
-        """The formula as a SymPy tree, nothing simplified."""
+        """The formula as a SymPy tree, nothing simplified; see `lossdsl.expr.expression`."""
         from lossdsl.expr import expression
 
         return expression(self.tree)
+
+    @cached_property
+    def slope(self) -> sympy.Expr:
+        """The slope as a SymPy tree: d loss / d pred, or d loss / d score where the formula contains score.
+
+        >>> import lossdsl
+        >>> lossdsl.parse("-log(pred)").slope
+        -1/pred
+        """
+        from lossdsl.expr import expression
+
+        return expression(self.slope_tree)
+
+    @cached_property
+    def slope_tree(self) -> Tree:
+        """The slope as a tree of the language; `lossdsl.grammar.printer.show` writes it."""
+        from lossdsl.differentiate import slope
+        from lossdsl.simplify import simplify_slope
+
+        return simplify_slope(slope(self.tree))
+
+    @cached_property
+    def simplest(self) -> Formula:
+        """The same function on the same domain, never longer, as a formula.
+
+        >>> import lossdsl
+        >>> lossdsl.parse("clamp(0*label + pred*1, 0, 1)").simplest
+        Formula('pred')
+        """
+        from lossdsl.simplify import simplify
+
+        tree = simplify(self.tree)
+        return self if tree == self.tree else Formula(tree, show(tree), pairwise=self.pairwise)
+
+    @property
+    def simplified(self) -> sympy.Expr:
+        """`simplest` as a SymPy tree."""
+        return self.simplest.expr
+
+    @cached_property
+    def latex(self) -> str:
+        """The formula in LaTeX, as it was written: nothing reordered, nothing simplified.
+
+        >>> import lossdsl
+        >>> print(lossdsl.parse("-log(pred)/2").latex)
+        \\frac{-\\log\\left(\\hat{y}\\right)}{2}
+        """
+        from lossdsl.grammar import dialects
+
+        return dialects.write(self.tree, "latex")
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
+
+    def plot(self, *others: str | Formula, **options: Any) -> Any:
+        """Value and slope as a matplotlib figure (extra `plot`); keywords as of `lossdsl.plot.picture`."""
+        from lossdsl.plot import picture
+
+        return picture(self, *others, **options)
 
 
 def _restore(
@@ -96,12 +155,8 @@ def _read(text: str, dialect: str) -> Parsed:
         raise TypeError(f"a formula is text, not {type(text).__name__}")
     if dialect == "lossdsl":
         return read(text)
-    try:
-        from lossdsl.grammar import dialects
-    except ImportError:
-        return read(text)
-    if not hasattr(dialects, "read"):
-        return read(text)
+    from lossdsl.grammar import dialects
+
     return dialects.read(text, dialect)
 
 

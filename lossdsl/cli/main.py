@@ -16,10 +16,13 @@ from lossdsl.errors import LossError
 # name -> (module, one line for --help). Listed by hand, so that `lossdsl --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("lossdsl.cli.check", "Say what is provably true of a loss."),
+    "explain": ("lossdsl.cli.explain", "Explain a finding, by its code."),
+    "show": ("lossdsl.cli.show", "Show how a formula was read: text, LaTeX, slope, curves."),
     "equiv": ("lossdsl.cli.equiv", "Say whether two losses train the same."),
     "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
+    "serve": ("lossdsl.cli.serve", "Try formulas on a page, in a browser on this machine."),
 }
 
 FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
