@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from fractions import Fraction
 
 from lossdsl.errors import LossError
@@ -15,8 +16,8 @@ COMMUTES = frozenset({"add", "mul", "min", "max", "eq"})
 
 # Powers up to this one are products. Beyond it a product of many factors loses more digits than `pow` does.
 LONGEST_PRODUCT = 16
-# Exact arithmetic on constants stops when a numerator or denominator gets longer than this many bits.
-LONGEST_CONSTANT = 4096
+# Constants are exact fractions up to this many bits, and rounded to `_DIGITS` beyond.
+LONGEST_CONSTANT = 1200
 # A rewrite may call for the next one; this many in a row, never seen, would mean that two rows undo each other.
 DEEPEST_REWRITE = 60
 
@@ -30,14 +31,58 @@ _EXACT: dict[str, Callable[..., Fraction]] = {
 }  # fmt: skip
 
 
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))
+# Constants that are no fractions are taken to this many digits, so that a chain of them is still right to the last
+# digit of a double.
+_DIGITS = Context(prec=80, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 
-_ROUNDED: dict[str, Callable[..., float]] = {
-    "exp": math.exp, "expm1": math.expm1, "log": math.log, "log1p": math.log1p, "sqrt": math.sqrt, "tanh": math.tanh,
-    "sigmoid": _sigmoid, "logsigmoid": lambda x: min(x, 0.0) - math.log1p(math.exp(-abs(x))),
+def _log(x: Decimal) -> Decimal:
+    if x <= 0:
+        raise InvalidOperation
+    return x.ln(_DIGITS)
+
+
+def _exp(x: Decimal) -> Decimal:
+    return max(x, Decimal(-10000)).exp(_DIGITS)
+
+
+def _add(a: Decimal | int, c: Decimal) -> Decimal:
+    return _DIGITS.add(Decimal(a), c)
+
+
+def _log1p(x: Decimal) -> Decimal:
+    return x - x * x / 2 if abs(x) < Decimal("1e-40") else _log(_add(1, x))
+
+
+def _expm1(x: Decimal) -> Decimal:
+    return x + x * x / 2 if abs(x) < Decimal("1e-40") else _add(-1, _exp(x))
+
+
+def _sigmoid(x: Decimal) -> Decimal:
+    return _DIGITS.divide(Decimal(1), _add(1, _exp(-x)))
+
+
+_ROUNDED: dict[str, Callable[..., Decimal]] = {
+    "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p,
+    "sqrt": lambda x: x.sqrt(_DIGITS), "sigmoid": _sigmoid, "logsigmoid": lambda x: min(x, Decimal(0)) - _log1p(_exp(-abs(x))),
+    "tanh": lambda x: _DIGITS.divide(_expm1(-2 * abs(x)), _add(1, _exp(-2 * abs(x)))) * (-1 if x > 0 else 1),
+    "pow": lambda x, y: _exp(_DIGITS.multiply(y, _log(x))) if x else Decimal(0),
 }  # fmt: skip
+
+
+def _decimal(x: Fraction) -> Decimal:
+    return _DIGITS.divide(Decimal(x.numerator), Decimal(x.denominator))
+
+
+def _root(x: Fraction) -> Fraction | None:
+    if x < 0:
+        return None
+    root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
+    return root if root * root == x else None
+
+
+def _short(x: Fraction) -> str:
+    return str(x) if len(str(x)) < 20 else f"{_decimal(x):.6g}"
 
 
 class Builder:
@@ -210,22 +255,23 @@ class Builder:
         return None
 
     def _constant_fold(self, op: str, c: list[Fraction]) -> int | None:
-        if any(x.numerator.bit_length() + x.denominator.bit_length() > LONGEST_CONSTANT for x in c):
-            raise LossError("a constant of thousands of digits")
         if op == "select":
             return self.constant(c[1] if c[0] else c[2])
         try:
             if op in _EXACT:
-                return self.constant(_EXACT[op](*c))
-            if op == "pow":
-                if c[1].denominator == 1 and abs(c[1]) <= 64:
-                    return self.constant(c[0] ** int(c[1]))
-                return self.constant(Fraction(math.pow(float(c[0]), float(c[1]))))
-            if op == "log" and c[0] == 1:
-                return self.constant(0)
-            return self.constant(Fraction(_ROUNDED[op](float(c[0]))))
-        except (ValueError, ZeroDivisionError, OverflowError) as error:
-            raise LossError(f"{op} of {', '.join(map(str, c))} is no finite number") from error
+                result = _EXACT[op](*c)
+            elif op == "pow" and c[1].denominator == 1 and abs(c[1]) <= 64:
+                result = c[0] ** int(c[1])
+            elif op == "sqrt" and (root := _root(c[0])) is not None:
+                result = root
+            else:
+                result = Fraction(_ROUNDED[op](*map(_decimal, c)))
+            if result.numerator.bit_length() + result.denominator.bit_length() > LONGEST_CONSTANT:
+                result = Fraction(_decimal(result))
+            result.numerator / result.denominator  # beyond the range of a double it raises
+            return self.constant(result)
+        except (ArithmeticError, ValueError) as error:
+            raise LossError(f"{op} of {', '.join(map(_short, c))} is no finite number") from error
 
     def _finite(self, step: int) -> bool:
         """Whether a step is a finite number for every finite input, so that a factor zero may drop it."""

@@ -53,7 +53,7 @@ class Loss(nn.Module):
     >>> score = torch.tensor([0.0, 2.0], requires_grad=True)
     >>> loss(score=score, label=torch.tensor([1.0, 0.0])).backward()
     >>> score.grad
-    tensor([-0.2983,  0.4992])
+    tensor([-0.2116,  0.4996])
     """
 
     def __init__(

@@ -82,8 +82,8 @@ def evaluate(
                 push(label if step.name == "label" else x)
             else:
                 push(_parameter(step.name, parameters))
-    shape = x.shape if label is None else np.broadcast_shapes(x.shape, label.shape)
-    return _shaped(registers[program.value], x, shape), _shaped(registers[program.slope], x, shape)
+        shape = x.shape if label is None else np.broadcast_shapes(x.shape, label.shape)
+        return _shaped(registers[program.value], x, shape), _shaped(registers[program.slope], x, shape)
 
 
 def _inside(pred: Array) -> Array:
