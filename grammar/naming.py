@@ -81,7 +81,9 @@ def unknown_function(name: str, span: Span, source: str, defined: Collection[str
         hint = f"use `{name}` alone, with its parameters behind `where`"
         return LossSyntaxError("LD016", message, source, span, hint)
     close = _ELSEWHERE.get(name.lower()) or nearest(name, FUNCTIONS)
-    if close:
+    if name.lower() in ("sin", "cos", "tan"):
+        hint = "there are no trigonometric functions; `lossdsl explain LD002` lists the functions"
+    elif close:
         hint = f"did you mean `{close}`?"
     elif name.lower() in ("pow", "power"):
         hint = "write `x^n`"
