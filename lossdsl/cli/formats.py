@@ -84,7 +84,8 @@ class Printer:
         if data["error"]:
             click.echo(f"{place}{verdict}\n{_shift(str(report.error), entry)}\n")
             return
-        click.echo(f"{place}{data['formula']}\n  {verdict}")
+        read_as = "" if data["dialect"] == "lossdsl" else f" (read as {data['dialect']})"
+        click.echo(f"{place}{data['formula']}{read_as}\n  {verdict}")
         width = max(len(name) for name in data["properties"]) if data["properties"] else 0
         for name, finding in data["properties"].items():
             mark = paint(self.marks[finding["status"]], fg=_colour(finding))
