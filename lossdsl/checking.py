@@ -35,8 +35,9 @@ def check(
     >>> report.verdict
     'invalid'
     >>> report.properties["monotone"].witness.why
-    'slope -0.375 < 0 at label 0'
+    'slope -0.333333 < 0 at label 0'
     """
+    from lossdsl.equivalence import hash_of
     from lossdsl.formula import as_formula
     from lossdsl.prover.decide import decide
 
@@ -49,8 +50,8 @@ def check(
         raise ValueError(f"label is one of {', '.join(LABELS)}, not {label!r}")
     formula = as_formula(formula)
     start = time.perf_counter()
-    as_pairs = formula.pairwise if pairwise is None else pairwise
     labelled = "label" in names(formula.tree.root)
+    as_pairs = formula.pairwise if pairwise is None else pairwise
     labels = LABELS[label] if labelled or not as_pairs else LABELS["{1}"]
     decision = decide(formula.tree, labels, wanted, timeout)
     found = decision.findings
@@ -60,5 +61,8 @@ def check(
                                       witness=refuted.witness, mend="for pairs, add --pairwise")  # fmt: skip
     ordered = {name: found[name] for name in PROPERTIES if name in found}
     report = Report(formula.source, formula.dialect, formula, ordered, tuple(decision.kinks), notes=formula.notes)
+    analysis = decision.analysis
+    if analysis is not None:
+        report.make_hash = lambda: hash_of(analysis)
     report.ms = (time.perf_counter() - start) * 1e3
     return report

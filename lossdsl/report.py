@@ -155,6 +155,13 @@ class Report:
         """The key of the slopes up to one positive factor; None where it is undecided."""
         return self.make_hash() if self.make_hash is not None else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The maker of the hash holds the whole analysis, which does not pickle: what it makes does.
+        state = dict(self.__dict__)
+        state["hash"] = self.hash
+        state["make_hash"] = None
+        return state
+
     def __bool__(self) -> bool:
         """Whether the loss is proved valid."""
         return self.verdict == "valid"

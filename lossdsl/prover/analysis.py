@@ -11,11 +11,14 @@ from flint import fmpq
 from lossdsl.grammar.tree import Node
 from lossdsl.prover.cells import JUMPING, Piece, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
-from lossdsl.prover.field import Element, Field, RetryWithRoot
+from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
 from lossdsl.prover.limits import Budget, Undecided, Undefined
-from lossdsl.prover.points import Point, by_place, compare, rational_point
+from lossdsl.prover.points import Point, between, by_place, compare, rational_point
 from lossdsl.prover.signs import Part, Signs
 from lossdsl.prover.terms import Terms, specialise
+
+# One object each: roots that were searched for are remembered by the places between which they lie.
+PRED_HALF, SCORE_HALF = rational_point(fmpq(1, 2)), rational_point(fmpq(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,22 @@ class Side:
                 return joint.left.value
         return None
 
+    def signs_known(self, i: int) -> bool:
+        """Whether `slope_parts(i)` has been worked out already, or takes no search."""
+        return self._signs[i] is not None or only_x(self.slopes[i].n)
+
+    def wrong_way(self, i: int, bad: int) -> fmpq | None:
+        """A rational in piece i where the slope has the sign `bad`; None is a proof that there is none."""
+        if self._signs[i] is None:
+            piece = self.pieces[i]
+            q = self.signs.find(self.slopes[i], piece.low, piece.high, bad)
+            if q is not None:
+                return q
+        for part in self.slope_parts(i):
+            if part.sign == bad:
+                return between(part.low, part.high)
+        return None
+
     @property
     def can_jump(self) -> bool:
         """Whether any operator is in the formula whose value can jump."""
@@ -122,7 +141,8 @@ class Analysis:
     """Whether the pieces themselves are known on [1e-6, 1-1e-6] only."""
 
     _slopes: dict[tuple[Fraction, bool], list[Element]] = field(default_factory=dict)
-    _bends: dict[tuple[Fraction, bool], list[list[Part]]] = field(default_factory=dict)
+    _curves: dict[tuple[Fraction, bool], list[Element]] = field(default_factory=dict)
+    _bends: dict[tuple[Fraction, bool, int], list[Part]] = field(default_factory=dict)
 
     @property
     def axis(self) -> str:
@@ -131,7 +151,7 @@ class Analysis:
     @property
     def half(self) -> Point:
         """The place where pred is 1/2."""
-        return rational_point(fmpq(0) if self.score else fmpq(1, 2))
+        return SCORE_HALF if self.score else PRED_HALF
 
     def side(self, label: int) -> Side | None:
         return next((s for s in self.sides if s.label == label), None)
@@ -166,18 +186,33 @@ class Analysis:
             found = self._slopes[side.label, in_score] = [self.field.mul(s, factor) for s in side.slopes]
         return found
 
-    def bends(self, side: Side, in_score: bool) -> list[list[Part]]:
-        """Where the slope in score, or in pred, rises and falls along the axis."""
-        found = self._bends.get((side.label, in_score))
+    def curves(self, side: Side, in_score: bool) -> list[Element]:
+        """On each piece, what has the sign of the second derivative in score, or in pred."""
+        if in_score == self.score:
+            return side.curves
+        found = self._curves.get((side.label, in_score))
         if found is None:
-            if in_score == self.score:
-                curves = side.curves
-            else:
-                curves = [self.field.derivative(s) for s in self.slopes(side, in_score)]
-            found = self._bends[side.label, in_score] = [
-                self.signs.of(c, piece.low, piece.high) for c, piece in zip(curves, side.pieces)
-            ]
+            found = [self.field.derivative(s) for s in self.slopes(side, in_score)]
+            self._curves[side.label, in_score] = found
         return found
+
+    def bends(self, side: Side, in_score: bool, i: int) -> list[Part]:
+        """Where the slope in score, or in pred, rises and falls along piece i."""
+        key = (side.label, in_score, i)
+        found = self._bends.get(key)
+        if found is None:
+            piece = side.pieces[i]
+            found = self._bends[key] = self.signs.of(self.curves(side, in_score)[i], piece.low, piece.high)
+        return found
+
+    def falls(self, side: Side, in_score: bool, i: int) -> fmpq | None:
+        """A rational in piece i where the slope falls; None is a proof that there is none."""
+        piece = side.pieces[i]
+        if (side.label, in_score, i) not in self._bends:
+            q = self.signs.find(self.curves(side, in_score)[i], piece.low, piece.high, -1)
+            if q is not None:
+                return q
+        return next((between(p.low, p.high) for p in self.bends(side, in_score, i) if p.sign < 0), None)
 
 
 def analyse(

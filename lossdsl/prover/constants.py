@@ -10,7 +10,7 @@ from flint import arb, fmpq
 
 from lossdsl.prover.field import Element, Field, Poly, RetryWithRoot, SignOf
 from lossdsl.prover.limits import Budget, Undecided
-from lossdsl.prover.numeric import Chart, poly_kernels, precision, sign_of_ball
+from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 
 
 class Substitution:
@@ -73,8 +73,7 @@ def number_sign(field: Field) -> SignOf:
     def sign_of(g: Poly) -> int:
         for bits in (64, 256, 1024):
             with precision(bits):
-                x = arb(0)
-                sign = sign_of_ball(chart.poly(g, x, chart.kernels(x, poly_kernels(g))))
+                sign = sign_of_ball(chart.poly_value(g, arb(0)))
             if sign:
                 return sign
         raise Undecided("a number that cannot be told from zero")

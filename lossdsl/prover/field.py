@@ -358,6 +358,13 @@ class Field:
         kernel = self._kernel(key, Kernel("exp", inner=self.quotient(n, d * order)))
         return self.power(kernel, times)
 
+    def order_of(self, i: int) -> int:
+        """The n of a kernel exp(u/n), u being free of a denominator that is a number."""
+        kernel = self.kernels[i]
+        return (
+            next(n for key, n in self.hints.items() if self._place.get(key) == i) if kernel.kind == "exp" else kernel.n
+        )
+
     # -- derivation ------------------------------------------------------------------------------------------------
 
     def _kernel_slope(self, i: int) -> Element:

@@ -9,7 +9,7 @@ from flint import arb, fmpq
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.numeric import Chart, kernel_count, precision
+from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import number, readable
 from lossdsl.prover.points import Point, between, float_of
 from lossdsl.prover.verdict import PARAMETERS, method_of, proof, where
@@ -95,7 +95,7 @@ class _Scan:
     def _boxes(self, slope: Element, low: float, high: float) -> None:
         signs = self.side.signs
         chart = signs.chart if self.analysis.score or high <= 0.5 else signs.mirrored
-        count = kernel_count(slope)
+        count = chart.count(slope)
         stack = [(low, high)]
         with precision(64):
             while stack:

@@ -6,8 +6,6 @@ looked at, so that no digits are lost there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from flint import arb, arb_series, ctx
@@ -15,18 +13,26 @@ from flint import arb, arb_series, ctx
 from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
-Plan = list[tuple[list[Any], int, tuple[tuple[int, int], ...]]]
+Plan = tuple[list[tuple[list[Any], int, tuple[tuple[int, int], ...]]], int]
+NUMBER_BITS = 2200
+"""Precision of numbers such as log 2 that are worked into coefficients: above any at which they are used."""
 
 
-@contextmanager
-def precision(bits: int, cap: int = 10) -> Iterator[None]:
+class precision:
     """FLINT's working precision and length of series, which are global, set back at the end."""
-    old = ctx.prec, ctx.cap
-    ctx.prec, ctx.cap = bits, cap
-    try:
-        yield
-    finally:
-        ctx.prec, ctx.cap = old
+
+    __slots__ = ("bits", "cap", "old")
+
+    def __init__(self, bits: int, cap: int = 2) -> None:
+        self.bits = bits
+        self.cap = cap
+
+    def __enter__(self) -> None:
+        self.old = ctx.prec, ctx.cap
+        ctx.prec, ctx.cap = self.bits, self.cap
+
+    def __exit__(self, *error: object) -> None:
+        ctx.prec, ctx.cap = self.old
 
 
 def mirror(f: Poly) -> Poly:
@@ -41,27 +47,66 @@ class Chart:
         self.field = field
         self.mirrored = mirrored
         self._plans: dict[int, tuple[Poly, Plan]] = {}
+        self._numbers: dict[int, Any] = {}
 
     def _plan(self, f: Poly) -> Plan:
-        """For each monomial in the kernels, the coefficients in t from the highest down, and the lowest power of t."""
+        """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
+
+        The second thing is one more than the place of the last kernel that occurs.
+        """
         kept = self._plans.get(id(f))
         if kept is not None and kept[0] is f:
             return kept[1]
-        groups: dict[tuple[int, ...], dict[int, int]] = {}
+        groups: dict[tuple[int, ...], dict[int, Any]] = {}
         for monomial, c in (mirror(f) if self.mirrored else f).to_dict().items():
-            groups.setdefault(monomial[1:], {})[monomial[0]] = c
-        plan: Plan = []
+            powers, c = self._fold(monomial[1:], c)
+            row = groups.setdefault(powers, {})
+            row[monomial[0]] = row[monomial[0]] + c if monomial[0] in row else c
+        rows: list[tuple[list[Any], int, tuple[tuple[int, int], ...]]] = []
+        last = 0
         for kernels, row in groups.items():
             low, high = min(row), max(row)
-            coefficients = [arb(row[e]) if e in row else None for e in range(high, low - 1, -1)]
-            plan.append((coefficients, low, tuple((i, e) for i, e in enumerate(kernels) if e)))
+            coefficients = [_ball(row[e]) if e in row else None for e in range(high, low - 1, -1)]
+            powers = tuple((i, e) for i, e in enumerate(kernels) if e)
+            if powers:
+                last = max(last, powers[-1][0] + 1)
+            rows.append((coefficients, low, powers))
+        plan = rows, last
         self._plans[id(f)] = (f, plan)
         return plan
+
+    def _fold(self, powers: tuple[int, ...], c: Any) -> tuple[tuple[int, ...], Any]:
+        """A coefficient with the kernels multiplied in that are numbers, such as log 2."""
+        left = list(powers)
+        for i, e in enumerate(powers):
+            if e:
+                number = self._number(i)
+                if number is not None:
+                    with precision(NUMBER_BITS):
+                        c = arb(c) * number**e
+                    left[i] = 0
+        return tuple(left), c
+
+    def _number(self, i: int) -> Any:
+        """The value of a kernel that is a number, or None."""
+        if i not in self._numbers:
+            kernel = self.field.kernels[i]
+            value = None
+            with precision(NUMBER_BITS):
+                if kernel.kind == "exp":
+                    assert kernel.inner is not None
+                    q = self.field.value(kernel.inner)
+                    value = None if q is None else arb(q).exp()
+                elif kernel.poly.is_constant():
+                    c = arb(int(kernel.poly.leading_coefficient()))
+                    value = c.log() if kernel.kind == "log" else c.root(kernel.n)
+            self._numbers[i] = value
+        return self._numbers[i]
 
     def poly(self, f: Poly, t: Any, kernels: list[Any]) -> Any:
         """The value of a polynomial, given that of the kernels; t is a ball or a series."""
         total: Any = None
-        for coefficients, low, powers in self._plan(f):
+        for coefficients, low, powers in self._plan(f)[0]:
             acc = coefficients[0]
             for c in coefficients[1:]:
                 acc = acc * t
@@ -87,8 +132,11 @@ class Chart:
     def kernels(self, t: Any, upto: int | None = None) -> list[Any]:
         """The values of the field's kernels at t, the first `upto` of them."""
         values: list[Any] = []
-        for kernel in self.field.kernels[:upto]:
-            if kernel.kind == "exp":
+        for i, kernel in enumerate(self.field.kernels[:upto]):
+            number = self._number(i)
+            if number is not None:
+                values.append(number)  # folded into coefficients already; only its place counts
+            elif kernel.kind == "exp":
                 assert kernel.inner is not None
                 values.append(self.element(kernel.inner, t, values).exp())
             else:
@@ -103,21 +151,19 @@ class Chart:
 
     def value(self, a: Element, t: Any) -> Any:
         """An element at t."""
-        return self.element(a, t, self.kernels(t, kernel_count(a)))
+        return self.element(a, t, self.kernels(t, self.count(a)))
+
+    def poly_value(self, f: Poly, t: Any) -> Any:
+        """A polynomial at t."""
+        return self.poly(f, t, self.kernels(t, self._plan(f)[1]))
+
+    def count(self, a: Element) -> int:
+        """How many of the first kernels an element needs."""
+        return max(self._plan(a.n)[1], self._plan(a.d)[1])
 
 
-def kernel_count(a: Element) -> int:
-    """One more than the place of the last kernel that occurs in an element."""
-    return max(poly_kernels(a.n), poly_kernels(a.d))
-
-
-def poly_kernels(f: Poly) -> int:
-    """One more than the place of the last kernel that occurs in a polynomial."""
-    degrees = f.degrees()
-    for i in range(len(degrees) - 1, 0, -1):
-        if degrees[i]:
-            return i
-    return 0
+def _ball(c: Any) -> Any:
+    return c if isinstance(c, arb) else arb(c)
 
 
 def power(v: Any, e: int) -> Any:

@@ -20,10 +20,10 @@ FINEST = 400
 class Point:
     """A place on the axis, known to lie in [low, high]; `low == high` where it is rational.
 
-    `poly` vanishes there. Two points with the same `key` are the same place. `side` is -1 or 1 for the infinite ends.
+    `vanishing` is a polynomial that is zero there. Two points with the same `key` are the same place. `side` is -1 or 1 for the infinite ends.
     """
 
-    __slots__ = ("low", "high", "poly", "key", "side", "_tighten", "bits")
+    __slots__ = ("low", "high", "_poly", "key", "side", "_tighten", "bits")
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Point:
     ) -> None:
         self.low = low
         self.high = high
-        self.poly = poly
+        self._poly = poly
         self.key = key
         self.side = side
         self._tighten = tighten
@@ -46,6 +46,11 @@ class Point:
     def rational(self) -> fmpq | None:
         """The exact value, where it is rational."""
         return self.low if self.side == 0 and self.low == self.high else None
+
+    @property
+    def vanishing(self) -> Poly:
+        """A polynomial that is zero at this place."""
+        return linear(self.low) if self._poly is None else self._poly
 
     def tighten(self) -> None:
         """Makes the bracket narrower."""
@@ -70,7 +75,7 @@ def float_of(q: fmpq) -> float:
 
 
 def rational_point(q: fmpq) -> Point:
-    return Point(q, q, linear(q), ("rational", int(q.p), int(q.q)))
+    return Point(q, q, key=("rational", int(q.p), int(q.q)))
 
 
 MINUS_INFINITY = Point(fmpq(0), fmpq(0), side=-1)
@@ -185,7 +190,7 @@ def _tighten_algebraic(point: Point) -> None:
     bits = point.bits * 2
     if bits > 8 * ROOT_BITS:
         raise Undecided("two places on the axis cannot be told apart")
-    g = fmpz_poly(_dense(point.poly))
+    g = fmpz_poly(_dense(point.vanishing))
     point.low, point.high = _isolate(g, bits)[point.key[2]]
     point.bits = bits
 

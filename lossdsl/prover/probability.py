@@ -15,7 +15,7 @@ from lossdsl.prover.analysis import Analysis, Side, refine
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, readable
-from lossdsl.prover.points import Point, between, compare, rational_point
+from lossdsl.prover.points import Point, between, compare, rational_point, simplest_between
 from lossdsl.prover.shape import limit, towards
 from lossdsl.prover.verdict import PARAMETERS, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
@@ -76,7 +76,9 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         raise Undecided("an identity that can be neither shown nor refuted")
     q = _wrong(zero, 1)
     if q is not None:
-        witness = Witness(_at(analysis, q, parameters), "a maximum", "the true probability is where the expected loss is greatest")
+        witness = Witness(
+            _at(analysis, q, parameters), "a maximum", "the true probability is where the expected loss is greatest"
+        )
         detail = f"with a true probability at {analysis.axis} = {readable(rational_point(q))} the expected loss is greatest there"
         return Finding("proper", REFUTED, detail, method=method_of(analysis), witness=witness)
     strict = all(part.sign > 0 for i in range(len(zero.pieces)) for part in zero.slope_parts(i))
@@ -121,7 +123,9 @@ def proper_composite(analysis: Analysis, parameters: PARAMETERS) -> Finding | No
     q = _ordered(analysis, sides)
     if q is not None:
         witness = Witness(_at(analysis, q, parameters), "wrong sign", "a slope points away from its label")
-        return Finding("proper_composite", REFUTED, "the loss is not monotone", method=method_of(analysis), witness=witness)
+        return Finding(
+            "proper_composite", REFUTED, "the loss is not monotone", method=method_of(analysis), witness=witness
+        )
     field, signs = analysis.field, analysis.signs
     rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, zero.curves), (one, one.curves)))
     for low, high, (d0, d1, e0, e1) in rows:
@@ -169,7 +173,7 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     if _pulls_apart(analysis, sides):
         return proof("calibrated", analysis, "the expected loss is least on the right side of 1/2")
     for eta in ETAS:
-        finding = _wrong_side(analysis, sides, eta, parameters)
+        finding = _turned_away(analysis, sides, eta, parameters) or _wrong_side(analysis, sides, eta, parameters)
         if finding is not None:
             return finding
     raise Undecided("no true probability was found for which the least expected loss is on the wrong side of 1/2")
@@ -211,9 +215,26 @@ def _halves(low: Point, high: Point, half: Point) -> Iterator[tuple[Point, Point
         yield low, high
 
 
-def _wrong_side(
-    analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parameters: PARAMETERS
-) -> Finding | None:
+def _turned_away(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parameters: PARAMETERS) -> Finding | None:
+    """A refutation where the expected loss, from 1/2 towards the right side, never falls."""
+    zero, one = sides
+    field, half = analysis.field, analysis.half
+    e, rest = field.constant(eta), field.constant(1 - eta)
+    want_high = eta > fmpq(1, 2)
+    for low, high, (d0, d1) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
+        slope = field.add(field.mul(e, d1), field.mul(rest, d0))
+        for a, b in _halves(low, high, half):
+            if (compare(a, half) >= 0) == want_high:
+                if analysis.signs.find(slope, a, b, -1 if want_high else 1) is not None:
+                    return None
+    q = half.low
+    why = "from pred = 1/2 towards the right side the expected loss never falls"
+    witness = Witness(_at(analysis, q, parameters, eta), "never falls", why)
+    detail = f"with a true probability of {float(eta.p) / float(eta.q):g} no pred on the right side of 1/2 is better than 1/2"
+    return Finding("calibrated", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parameters: PARAMETERS) -> Finding | None:
     """A refutation at one true probability, if the least expected loss is on the wrong side there."""
     zero, one = sides
     field, signs, half = analysis.field, analysis.signs, analysis.half
@@ -230,8 +251,13 @@ def _wrong_side(
             on_right = (compare(a, half) >= 0) == want_high
             parts = signs.of(slope, a, b)
             for part in parts:
-                for point, is_end in ((part.low, k == 0 and part.low is low), (part.high, k == len(rows) - 1 and part.high is high)):
-                    value = limit(analysis, loss, analysis.end(point is part.high)) if is_end else signs.value(loss, point)
+                for point, is_end in (
+                    (part.low, k == 0 and part.low is low),
+                    (part.high, k == len(rows) - 1 and part.high is high),
+                ):
+                    value = (
+                        limit(analysis, loss, analysis.end(point is part.high)) if is_end else signs.value(loss, point)
+                    )
                     if on_right:
                         right.append(value)
                     else:
@@ -239,10 +265,11 @@ def _wrong_side(
                                   for q in _witnesses(analysis, point, part.low, part.high, is_end)]  # fmt: skip
     if not right or not wrong or any(not v.is_finite() and not v > 0 for v in right):
         return None
-    best = min(wrong, key=lambda w: float(w[0].mid()))
-    if not all(best[0] < v for v in right):
+    lower = [w for w in wrong if all(w[0] < v for v in right)]
+    if not lower:
         return None
-    value, q, _ = best
+    # Any of them is a witness; the shortest number is the one that people can check.
+    value, q, _ = min(lower, key=lambda w: (int(w[1].q), float(w[0].mid())))
     why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
     witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
     side = "low" if want_high else "high"
@@ -251,10 +278,17 @@ def _wrong_side(
 
 
 def _witnesses(analysis: Analysis, point: Point, low: Point, high: Point, is_end: bool) -> list[fmpq]:
-    """Rationals in [low, high] at or next to one of its ends."""
+    """Rationals in [low, high] at or next to one of its ends, from short ones to close ones."""
     if is_end:
         return towards(analysis, point, low, high)
     q = point.rational
     if q is not None:
         return [q]
-    return [point.high if point is low else point.low]
+    out = [point.high if point is low else point.low]
+    for k in (4, 8, 16):
+        width = fmpq(1, 2**k) if analysis.score else min(point.low, 1 - point.high) / 2**k
+        a, b = (point.high, point.high + width) if point is low else (point.low - width, point.low)
+        q = simplest_between(a, b)
+        if compare(low, rational_point(q)) < 0 < compare(high, rational_point(q)):
+            out.append(q)
+    return out

@@ -10,10 +10,10 @@ from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.ends import End
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.places import decimal, exact, inside, number, readable
+from lossdsl.prover.places import decimal, exact, number, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
-from lossdsl.prover.verdict import PARAMETERS, method_of, proof, where
+from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof, where
 from lossdsl.report import REFUTED, Finding, Witness
 
 LARGE = 1000
@@ -126,9 +126,7 @@ def _equal(analysis: Analysis, side: Side, value: Element, point: Point, at_labe
     return bool(there.is_exact() and at_label.is_exact() and there == at_label)
 
 
-def _lower(
-    analysis: Analysis, side: Side, value: Element, q: fmpq, at_label: arb, parameters: PARAMETERS
-) -> Finding:
+def _lower(analysis: Analysis, side: Side, value: Element, q: fmpq, at_label: arb, parameters: PARAMETERS) -> Finding:
     there = side.signs.value(value, rational_point(q))
     limit_text = decimal(at_label, 6) if at_label.is_finite() else "infinite"
     why = f"the loss is {decimal(there, 6)} there and {limit_text} in the limit at the label"
@@ -148,41 +146,31 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
     for side in analysis.sides:
         slopes = analysis.slopes(side, in_score)
         for joint, left, right in zip(side.joints, side.slopes, side.slopes[1:]):
-            if side.can_jump and side.jump(joint, joint.left.value, joint.right.value) != 0:
-                raise Undecided("the loss may jump")
+            if side.can_jump:
+                jumps = jumps_at(side, joint)
+                if None in jumps:
+                    raise Undecided(f"whether the loss jumps at {analysis.axis} = {readable(joint.point)}")
+                if any(jumps):
+                    at = where(side.label, analysis.axis, exact(joint.point), parameters)
+                    detail = f"at label {number(side.label)} the loss jumps at {analysis.axis} = {readable(joint.point)}"
+                    return Finding(name, REFUTED, detail, method="exact algebra",
+                                   witness=Witness(at, "jump", "a function that jumps is not convex"))  # fmt: skip
             jump = side.jump(joint, left, right)
             if jump is None:
                 raise Undecided(f"the kink at {analysis.axis} = {readable(joint.point)}")
             if jump < 0:
                 at = where(side.label, analysis.axis, exact(joint.point), parameters)
                 witness = Witness(at, "kink", f"the slope in {variable} falls there")
-                detail = f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(joint.point)}"
+                detail = (
+                    f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(joint.point)}"
+                )
                 return Finding(name, REFUTED, detail, method="exact algebra", witness=witness)
-        for piece, slope in zip(side.pieces, slopes):
-            q = _bend_probe(analysis, side, piece.low, piece.high, slope)
+        for i, slope in enumerate(slopes):
+            q = analysis.falls(side, in_score, i)
             if q is not None:
                 return _bends_down(analysis, side, in_score, slope, q, parameters)
-        for i, parts in enumerate(analysis.bends(side, in_score)):
-            for part in parts:
-                if part.sign < 0:
-                    return _bends_down(analysis, side, in_score, slopes[i], between(part.low, part.high), parameters)
-                strict = strict and part.sign > 0
+            strict = strict and all(part.sign > 0 for part in analysis.bends(side, in_score, i))
     return proof(name, analysis, f"the slope in {variable} never falls", strict)
-
-
-def _bend_probe(analysis: Analysis, side: Side, low: Point, high: Point, slope: Element) -> fmpq | None:
-    """A probe where the slope certainly falls."""
-    if slope.n.is_constant() and slope.d.is_constant():
-        return None
-    curve = analysis.field.derivative(slope)
-    for q in inside(low, high, analysis.score):
-        side.signs.budget.spend()
-        try:
-            if side.signs.value(curve, rational_point(q), 64) < 0:
-                return q
-        except (ZeroDivisionError, ValueError):
-            continue
-    return None
 
 
 def _bends_down(
@@ -255,7 +243,8 @@ def _sup(analysis: Analysis, in_score: bool) -> arb:
     best = arb(0)
     for side in analysis.sides:
         slopes = analysis.slopes(side, in_score)
-        for slope, parts in zip(slopes, analysis.bends(side, in_score)):
+        for i, slope in enumerate(slopes):
+            parts = analysis.bends(side, in_score, i)
             places = [parts[0].low, *(p.high for p in parts)]
             for k, point in enumerate(places):
                 at_end = point.side != 0 or (not analysis.score and point.rational in (fmpq(0), fmpq(1)))
@@ -281,6 +270,16 @@ def _pred_edge(analysis: Analysis, side: Side, slope: Element, high: bool, tiny:
 # -- where learning stops ------------------------------------------------------------------------------------------
 
 
+def _dead_place(side: Side, slope: Element, places: list[fmpq]) -> tuple[fmpq, arb]:
+    """The first place towards the end where the slope is under 1e-5, or the last one."""
+    q, value = places[0], arb(0)
+    for q in places:
+        value = side.signs.value(slope, rational_point(q), 256)
+        if abs(value) < 1e-5:
+            break
+    return q, value
+
+
 def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     """The slope in score does not go to zero where the prediction is most wrong."""
     judged = [s for s in analysis.sides if s.label in (0, 1)]
@@ -293,8 +292,7 @@ def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         if lead is None or lead[0] > 0 or (lead[0] == 0 and lead[1] < 0):
             piece = side.pieces[-1 if high else 0]
             inner = towards(analysis, piece.high if high else piece.low, piece.low, piece.high)
-            q = inner[min(2, len(inner) - 1)] if inner else between(piece.low, piece.high)
-            value = side.signs.value(slope, rational_point(q), 256)
+            q, value = _dead_place(side, slope, inner or [between(piece.low, piece.high)])
             witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                               f"slope in score {decimal(value, 6)}, and it goes to 0 as pred goes to {int(high)}")  # fmt: skip
             detail = (

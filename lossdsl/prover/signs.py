@@ -23,7 +23,8 @@ from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End, Ends
 from lossdsl.prover.field import Element, Field, Poly, PolyKey, only_x, poly_key, univariate
 from lossdsl.prover.limits import MAX_BOXES, Budget, Undecided
-from lossdsl.prover.numeric import Chart, mirror, poly_kernels, precision, sign_of_ball
+from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
+from lossdsl.prover.places import inside
 from lossdsl.prover.points import (
     Point,
     algebraic_roots,
@@ -95,8 +96,7 @@ class Signs:
         places = [low, *cuts, high]
         parts = []
         for left, right in zip(places, places[1:]):
-            q = between(left, right)
-            sign = self.at_number(a.n, q) * (1 if a.d.is_one() else self.at_number(a.d, q))
+            sign = self.at_rational(a, between(left, right))
             if sign == 0:
                 raise Undecided("a zero inside a piece that has none")
             parts.append(Part(left, right, sign))
@@ -108,8 +108,31 @@ class Signs:
             return 0
         q = point.rational
         if q is not None:
-            return self.at_number(a.n, q) * (1 if a.d.is_one() else self.at_number(a.d, q))
+            return self.at_rational(a, q)
         return self._at_place(a.n, point) * (1 if a.d.is_one() else self._at_place(a.d, point))
+
+    def at_rational(self, a: Element, q: fmpq) -> int:
+        """The sign of an element at a rational, exactly."""
+        sign = self.at_number(a.n, q)
+        return sign if not sign or a.d.is_one() else sign * self.at_number(a.d, q)
+
+    def find(self, a: Element, low: Point, high: Point, bad: int) -> fmpq | None:
+        """A rational where the element has the sign `bad`; None is a proof that there is none.
+
+        Looks at a few places before it searches for roots, which costs more.
+        """
+        if not (a.is_zero or only_x(a.n) or self.structural(a.n, low, high) is not None):
+            for q in inside(low, high, self.score):
+                self.budget.spend()
+                try:
+                    if sign_of_ball(self.value(a, rational_point(q), 64)) == bad:
+                        return q
+                except (ZeroDivisionError, ValueError):
+                    continue
+        for part in self.of(a, low, high):
+            if part.sign == bad:
+                return between(part.low, part.high)
+        return None
 
     def at_number(self, f: Poly, q: fmpq) -> int:
         """The sign of a polynomial (in x and kernels) at a rational, exactly."""
@@ -133,7 +156,7 @@ class Signs:
         if f.is_constant():
             c = f.leading_coefficient()
             return (c > 0) - (c < 0)
-        if point.poly is not None and divmod(f, point.poly)[1].is_zero():
+        if divmod(f, point.vanishing)[1].is_zero():
             return 0
         for bits in (128, 256, 512):
             with precision(bits):
@@ -147,7 +170,7 @@ class Signs:
     def _ball(self, f: Poly, point: Point) -> arb:
         """A ball around the value of f at a place."""
         chart, t = self.locate(point)
-        return chart.poly(f, t, chart.kernels(t, poly_kernels(f)))
+        return chart.poly_value(f, t)
 
     def locate(self, point: Point) -> tuple[Chart, arb]:
         """The chart to look at a place with, and the place in it."""
@@ -272,7 +295,6 @@ class _Search:
         self.g = g
         self.low = low
         self.high = high
-        self.kernels = poly_kernels(g)
         self.boxes = 0
         self.short = False
         self.found: list[Point] = []
@@ -318,7 +340,7 @@ class _Search:
     def _series(self, chart: Chart, t: arb) -> Any:
         x = arb_series([t, 1])
         try:
-            return chart.poly(self.g, x, chart.kernels(x, self.kernels))
+            return chart.poly_value(self.g, x)
         except (ZeroDivisionError, ValueError):
             return None
 
@@ -335,7 +357,7 @@ class _Search:
             self.boxes += 1
             self.signs.budget.spend(2)
             bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
-            with precision(bits, 3):
+            with precision(bits):
                 box = arb(a).union(arb(b))
                 v = self._series(chart, box)
                 if v is not None:
@@ -343,13 +365,13 @@ class _Search:
                         continue
                     slope = v[1]
                     if sign_of_ball(slope):
-                        self._bracket(a, b, mirrored)
+                        self._bracket(chart, a, b, mirrored)
                         continue
                     if slope.is_finite():
                         middle = self._series(chart, arb(a / 2 + b / 2))
                         if middle is not None and sign_of_ball(middle[0] + slope * (box - arb(a / 2 + b / 2))):
                             continue
-                    if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(v, a, b, mirrored):
+                    if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(chart, a, b, mirrored):
                         continue
             if b - a < THINNEST * max(abs(a), abs(b), THINNEST) or self.boxes > MAX_BOXES:
                 if self._edge_germ(a, b, mirrored):
@@ -374,7 +396,7 @@ class _Search:
                 return near is not None and near[1] > b - a
         return False
 
-    def _bracket(self, a: float, b: float, mirrored: bool) -> None:
+    def _bracket(self, chart: Chart, a: float, b: float, mirrored: bool) -> None:
         """The function is strictly monotone on [a, b]: finds its zero there, if it has one."""
         left, right = self._sign(a, mirrored), self._sign(b, mirrored)
         if left == 0 or right == 0:
@@ -382,25 +404,37 @@ class _Search:
             return
         if left == right:
             return
-        for _ in range(60):
-            m = (a + b) / 2
-            if not a < m < b or b - a < 1e-15 * abs(b):
-                break
-            sign = self._sign(m, mirrored)
-            if sign == 0:
-                self._add(rational_point(_place(m, mirrored)))
-                return
-            if sign == left:
-                a = m
-            else:
-                b = m
-        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=lambda q: Fraction(int(q.p), int(q.q)))
-        guess = simplest_between(low - (high - low), high + (high - low))
-        if guess.q <= 10**6 and low < guess < high and self._is_zero(guess):
+        outer = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
+        a, b = self._newton(chart, a, b)
+        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
+        width = max(high - low, fmpq(1, 2**60))
+        guess = simplest_between(low - width, high + width)
+        if guess.q <= 10**6 and outer[0] < guess < outer[1] and self._is_zero(guess):
             self._add(rational_point(guess))
             return
         key = ("bracket", poly_key(self.g), float_of(low))
         self._add(Point(low, high, self.g, key, tighten=self._tightener()))
+
+    def _newton(self, chart: Chart, a: float, b: float) -> tuple[float, float]:
+        """A narrower interval around the only zero: x lies in m - f(m)/f'([a, b])."""
+        for _ in range(40):
+            if b - a < 1e-15 * max(abs(a), abs(b)):
+                break
+            self.boxes += 1
+            self.signs.budget.spend(2)
+            m = (a + b) / 2
+            with precision(128):
+                wide = self._series(chart, arb(a).union(arb(b)))
+                middle = self._series(chart, arb(m))
+                if wide is None or middle is None or not sign_of_ball(wide[1]):
+                    break
+                root = arb(m) - middle[0] / wide[1]
+                low, high = float(root.lower()), float(root.upper())
+            low, high = nextafter(low, -inf), nextafter(high, inf)
+            if not (high - low) < 0.9 * (b - a):
+                break
+            a, b = max(a, low), min(b, high)
+        return a, b
 
     def _tightener(self) -> Any:
         signs, g = self.signs, self.g
@@ -409,7 +443,10 @@ class _Search:
             if point.bits > 640:
                 raise Undecided("two places on the axis cannot be told apart")
             point.bits += 64
-            left = signs.at_number(g, point.low)
+            left, right = signs.at_number(g, point.low), signs.at_number(g, point.high)
+            if left == 0 or right == 0:
+                point.low = point.high = point.low if left == 0 else point.high
+                return
             for _ in range(64):
                 m = (point.low + point.high) / 2
                 sign = signs.at_number(g, m)
@@ -426,11 +463,13 @@ class _Search:
     def _is_zero(self, q: fmpq) -> bool:
         return vanishes_at(self.signs.field, self.g, q, self.signs.budget)
 
-    def _touching(self, v: Any, a: float, b: float, mirrored: bool) -> bool:
+    def _touching(self, chart: Chart, a: float, b: float, mirrored: bool) -> bool:
         """Whether the only zero in the box is a rational where the function touches zero without crossing it."""
-        if not sign_of_ball(v[2]):
+        with precision(128, 3):
+            v = self._series(chart, arb(a).union(arb(b)))
+        if v is None or not sign_of_ball(v[2]):
             return False
-        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=lambda q: Fraction(int(q.p), int(q.q)))
+        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
         guess = simplest_between(low, high)
         field = self.signs.field
         if guess.q > 10**4 or not self._is_zero(guess):
@@ -444,6 +483,10 @@ class _Search:
     def _add(self, point: Point) -> None:
         if not any(compare(point, p) == 0 for p in self.found):
             self.found.append(point)
+
+
+def _order(q: fmpq) -> Fraction:
+    return Fraction(int(q.p), int(q.q))
 
 
 def _place(t: float, mirrored: bool) -> fmpq:

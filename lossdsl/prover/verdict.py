@@ -10,7 +10,7 @@ from lossdsl.grammar.printer import show_node
 from lossdsl.prover.analysis import Analysis, AtLabel, Joint, Side, refine
 from lossdsl.prover.limits import Undecided, Undefined
 from lossdsl.prover.places import decimal, exact, inside, number, readable
-from lossdsl.prover.points import Point, between, rational_point
+from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
 from lossdsl.report import OPEN, PROVED, REFUTED, SHORT, UNDECIDED, Exact, Finding, Witness
 
@@ -135,7 +135,7 @@ def gradient(analysis: Analysis, parameters: PARAMETERS) -> tuple[Finding, list[
     for side in analysis.sides:
         for i, joint in enumerate(side.joints):
             if side.can_jump:
-                jumps = _jumps(side, joint)
+                jumps = jumps_at(side, joint)
                 if any(jumps):
                     return _torn(analysis, side, joint, parameters), []
                 if None in jumps:
@@ -149,7 +149,7 @@ def gradient(analysis: Analysis, parameters: PARAMETERS) -> tuple[Finding, list[
     return proof("gradient", analysis, detail), kinks
 
 
-def _jumps(side: Side, joint: Joint) -> list[int | None]:
+def jumps_at(side: Side, joint: Joint) -> list[int | None]:
     """The directions of the jumps at a joint, from left to right."""
     if joint.value is None:
         return [side.jump(joint, joint.left.value, joint.right.value)]
@@ -172,21 +172,16 @@ def _torn(analysis: Analysis, side: Side, joint: Joint, parameters: PARAMETERS) 
 def monotone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
     """Never rises with pred at label 1, never falls at label 0."""
     judged = [(s, 1 if s.label == 0 else -1) for s in analysis.sides if s.label in (0, 1)]
-    for side, way in judged:
-        for i in range(len(side.pieces)):
-            q = _probe(side, i, -way)
-            if q is not None:
-                return _wrong_way(analysis, side, i, way, q, None, parameters)
     strict = True
     for side, way in judged:
         for i in range(len(side.pieces)):
-            for part in side.slope_parts(i):
-                if part.sign == -way:
-                    return _wrong_way(analysis, side, i, way, between(part.low, part.high), part, parameters)
-                strict = strict and part.sign != 0
+            q = side.wrong_way(i, -way)
+            if q is not None:
+                return _wrong_way(analysis, side, i, way, q, parameters)
+            strict = strict and all(part.sign != 0 for part in side.slope_parts(i))
         if side.can_jump:
             for joint in side.joints:
-                for jump in _jumps(side, joint):
+                for jump in jumps_at(side, joint):
                     if jump is None:
                         raise Undecided(f"whether the loss jumps at {axis(analysis)} = {readable(joint.point)}")
                     if jump == -way:
@@ -196,34 +191,24 @@ def monotone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
     return proof("monotone", analysis, "the loss " + detail + ("" if strict else ", resting in places"), strict)
 
 
-def _probe(side: Side, i: int, bad: int) -> fmpq | None:
-    """A probe in piece i at which the slope certainly has the bad sign."""
-    slope = side.slopes[i]
-    if slope.is_zero or (slope.n.is_constant() and slope.d.is_constant()):
-        return None
-    piece = side.pieces[i]
-    for q in inside(piece.low, piece.high, side.terms.score):
-        side.signs.budget.spend()
-        try:
-            value = side.signs.value(slope, rational_point(q), 64)
-        except (ZeroDivisionError, ValueError):
-            continue
-        if value < 0 if bad < 0 else value > 0:
-            return q
-    return None
-
-
-def _wrong_way(
-    analysis: Analysis, side: Side, i: int, way: int, q: fmpq, part: Part | None, parameters: PARAMETERS
-) -> Finding:
+def _wrong_way(analysis: Analysis, side: Side, i: int, way: int, q: fmpq, parameters: PARAMETERS) -> Finding:
     slope = side.signs.value(side.slopes[i], rational_point(q))
     name = axis(analysis)
     verb = "rises" if way < 0 else "falls"
+    part = _known_part(side, i, q)
     span = _span(part.low, part.high, name) if part is not None else f"at {name} = {readable(rational_point(q))}"
     witness = Witness(where(side.label, name, str(q), parameters), decimal(slope),
                       f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 at label {number(side.label)}")  # fmt: skip
     detail = f"at label {number(side.label)} the loss {verb} with {name} {span}, away from the label"
     return Finding("monotone", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _known_part(side: Side, i: int, q: fmpq) -> Part | None:
+    """The part of one sign around a rational, where it has been worked out already or is cheap to."""
+    if not side.signs_known(i):
+        return None
+    point = rational_point(q)
+    return next((p for p in side.slope_parts(i) if compare(p.low, point) < 0 < compare(p.high, point)), None)
 
 
 def _span(low: Point, high: Point, name: str) -> str:

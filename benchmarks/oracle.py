@@ -1,0 +1,393 @@
+"""A second opinion on every finding of `check`: values and slopes in 120 digits, computed without the engine.
+
+Shares the parser with the package and nothing else. `objections(formula, report, random)` lists what contradicts a
+report: a proof broken at a sampled place, or a witness that does not show what it claims. Places run down to 1e-30 from
+both ends.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+from mpmath import mpf
+
+from lossdsl.formula import Formula
+from lossdsl.grammar.tree import Apply, Name, Node, Number, names, walk
+from lossdsl.report import Finding, Report
+
+DIGITS = 120
+Pair = tuple[Any, Any]
+"""A value and its derivative along the axis."""
+
+
+class NotFinite(Exception):
+    """A sub-expression is not a real, finite number."""
+
+
+def number(q: Fraction) -> Any:
+    return mpf(q.numerator) / q.denominator
+
+
+class Oracle:
+    """Value and slope (along score or pred) of one formula, by dual numbers."""
+
+    def __init__(self, formula: Formula, labels: tuple[int, ...] = (0, 1)) -> None:
+        mpmath.mp.dps = DIGITS
+        self.order = list(walk(formula.tree.root))
+        self.root = formula.tree.root
+        self.score = "score" in names(formula.tree.root)
+        self.parameters = {b.name: b.low for b in formula.tree.where}
+        self.labels = labels
+
+    def place(self, pred: Any) -> Any:
+        """The place on the formula's own axis."""
+        return mpmath.log(pred / (1 - pred)) if self.score else pred
+
+    def __call__(self, x: Any, label: Any) -> Pair:
+        """Loss and slope at a place of the axis."""
+        env: dict[Node, Pair] = {}
+        for node in self.order:
+            env[node] = self._node(node, env, x, label)
+            v = env[node][0]
+            if isinstance(v, mpmath.mpc) or mpmath.isnan(v) or mpmath.isinf(v):
+                raise NotFinite
+        return env[self.root]
+
+    def _node(self, node: Node, env: dict[Node, Pair], x: Any, label: Any) -> Pair:
+        if isinstance(node, Number):
+            return number(node.value), mpf(0)
+        if isinstance(node, Name):
+            if node.name == "label":
+                return mpf(label), mpf(0)
+            if node.name == "score":
+                return x, mpf(1)
+            if node.name == "pred":
+                if not self.score:
+                    return x, mpf(1)
+                p = 1 / (1 + mpmath.exp(-x))
+                return p, p / (1 + mpmath.exp(x))
+            return number(self.parameters[node.name]), mpf(0)
+        assert isinstance(node, Apply)
+        if node.op in ("lt", "le", "gt", "ge"):
+            a, b = env[node.args[0]][0], env[node.args[1]][0]
+            return mpf({"lt": a < b, "le": a <= b, "gt": a > b, "ge": a >= b}[node.op]), mpf(0)
+        return apply(node.op, [env[a] for a in node.args])
+
+
+def apply(op: str, args: list[Pair]) -> Pair:
+    """One operator on values and slopes."""
+    (u, du), *rest = args
+    v, dv = rest[0] if rest else (mpf(0), mpf(0))
+    try:
+        if op == "add":
+            return u + v, du + dv
+        if op == "sub":
+            return u - v, du - dv
+        if op == "mul":
+            return u * v, du * v + u * dv
+        if op == "div":
+            return u / v, (du * v - u * dv) / v**2
+        if op == "neg":
+            return -u, -du
+        if op == "reciprocal":
+            return 1 / u, -du / u**2
+        if op == "square":
+            return u * u, 2 * u * du
+        if op == "pow":
+            return power(u, du, v, dv)
+        if op in ("log", "log1p"):
+            w = u if op == "log" else 1 + u
+            if w <= 0:
+                raise NotFinite
+            return mpmath.log(w), du / w
+        if op in ("exp", "expm1"):
+            e = mpmath.exp(u)
+            return (e if op == "exp" else e - 1), e * du
+        if op == "sqrt":
+            if u < 0:
+                raise NotFinite
+            root = mpmath.sqrt(u)
+            return root, (du / (2 * root) if root else mpf(0))
+        if op == "abs":
+            return abs(u), du * mpmath.sign(u)
+        if op == "sign":
+            return mpmath.sign(u), mpf(0)
+        if op == "sigmoid":
+            s = 1 / (1 + mpmath.exp(-u))
+            return s, du * s / (1 + mpmath.exp(u))
+        if op == "logsigmoid":
+            return -mpmath.log1p(mpmath.exp(-u)), du / (1 + mpmath.exp(u))
+        if op == "softplus":
+            return mpmath.log1p(mpmath.exp(u)), du / (1 + mpmath.exp(-u))
+        if op == "tanh":
+            t = mpmath.tanh(u)
+            return t, du * mpmath.sech(u) ** 2
+        if op == "relu":
+            return (u, du) if u > 0 else (mpf(0), mpf(0))
+        if op in ("min", "max"):
+            best = args[0]
+            for other in args[1:]:
+                if (other[0] < best[0]) == (op == "min") and other[0] != best[0]:
+                    best = other
+            return best
+        if op == "clamp":
+            return apply("min", [apply("max", [args[0], args[1]]), args[2]])
+        if op == "if":
+            return args[1] if u else args[2]
+        epsilon, slope = (v, dv) if rest else (mpf(1) / 10**6, mpf(0))
+        size, dsize = abs(u) + epsilon, du * mpmath.sign(u) + slope
+        inner = apply({"plog": "log", "pinv": "reciprocal", "psqrt": "sqrt"}[op], [(size, dsize)])
+        return mpmath.sign(u) * inner[0], mpmath.sign(u) * inner[1]
+    except (ZeroDivisionError, OverflowError, ValueError):
+        raise NotFinite from None
+
+
+def power(u: Any, du: Any, v: Any, dv: Any) -> Pair:
+    """u^v as the language has it: whole exponents of anything, others of what is not negative."""
+    if dv == 0 and v == int(v) and abs(v) < 10**6:
+        n = int(v)
+        if n == 0:
+            return mpf(1), mpf(0)
+        return u**n, n * u ** (n - 1) * du
+    if u < 0 or (u == 0 and v <= 0):
+        raise NotFinite
+    if u == 0:
+        return mpf(0), mpf(0)
+    w = mpmath.exp(v * mpmath.log(u))
+    return w, w * (dv * mpmath.log(u) + v * du / u)
+
+
+# -- what a report is held against ---------------------------------------------------------------------------------
+
+
+def sample(dice: random.Random, count: int = 9) -> list[Any]:
+    """Places in (0,1): spread, crowded at both ends, and two at the very ends."""
+    out = [mpf(dice.random()) for _ in range(count)]
+    out += [mpf(10) ** -dice.uniform(1, 30) for _ in range(count // 2)]
+    out += [1 - mpf(10) ** -dice.uniform(1, 30) for _ in range(count // 2)]
+    return sorted({p for p in (*out, mpf(10) ** -30, 1 - mpf(10) ** -30) if 0 < p < 1})
+
+
+def objections(formula: Formula, report: Report, dice: random.Random, labels: tuple[int, ...] = (0, 1)) -> list[str]:
+    """What contradicts a report; an empty list is what one hopes for."""
+    oracle = Oracle(formula, labels)
+    found: list[str] = []
+    table: dict[int, list[tuple[Any, Any, Any, Any]]] = {y: [] for y in labels}
+    for p in sample(dice):
+        x = oracle.place(p)
+        for y in labels:
+            try:
+                value, slope = oracle(x, y)
+            except NotFinite:
+                if proved(report, "domain"):
+                    found.append(f"domain: not finite at label {y}, pred {mpmath.nstr(p, 20)}")
+                continue
+            weight = p * (1 - p)
+            d_pred, d_score = (slope / weight, slope) if oracle.score else (slope, slope * weight)
+            table[y].append((p, value, d_pred, d_score))
+    if found or (report.properties.get("domain") and report.properties["domain"].status == "refuted"):
+        return found + _witnesses(oracle, report)
+    found += _monotone(report, table)
+    found += _uses(report, table)
+    found += _shape(report, table, oracle)
+    found += _probability(report, table, oracle, dice)
+    return found + _witnesses(oracle, report)
+
+
+def proved(report: Report, name: str) -> bool:
+    return name in report.properties and report.properties[name].status == "proved"
+
+
+def refuted(report: Report, name: str) -> Finding | None:
+    finding = report.properties.get(name)
+    return finding if finding is not None and finding.status == "refuted" else None
+
+
+def tiny(scale: Any) -> Any:
+    return mpf(10) ** -70 * (1 + abs(scale))
+
+
+def _monotone(report: Report, table: dict[int, list[Any]]) -> list[str]:
+    out = []
+    if proved(report, "monotone"):
+        for y, rows in table.items():
+            way = 1 if y == 0 else -1
+            out += [f"monotone: slope {mpmath.nstr(d, 8)} at label {y}, pred {mpmath.nstr(p, 12)}"
+                    for p, _, d, _ in rows if way * d < -tiny(d)]  # fmt: skip
+            out += [f"monotone: value turns at label {y}, pred {mpmath.nstr(b[0], 12)}"
+                    for a, b in zip(rows, rows[1:]) if way * (b[1] - a[1]) < -tiny(a[1])]  # fmt: skip
+    return out
+
+
+def _uses(report: Report, table: dict[int, list[Any]]) -> list[str]:
+    out = []
+    finding = refuted(report, "uses_pred")
+    if finding is not None and finding.witness is not None:
+        y = int(Fraction(str(finding.witness.at["label"])))
+        out += [f"uses_pred: slope {mpmath.nstr(d, 8)} at label {y}" for _, _, d, _ in table[y] if abs(d) > tiny(0)]
+    if refuted(report, "uses_label") and len(table) == 2:
+        out += [f"uses_label: slopes differ at pred {mpmath.nstr(a[0], 12)}"
+                for a, b in zip(table[0], table[1]) if abs(a[2] - b[2]) > tiny(a[2])]  # fmt: skip
+    return out
+
+
+def _shape(report: Report, table: dict[int, list[Any]], oracle: Oracle) -> list[str]:
+    out = []
+    for y, rows in table.items():
+        for name, column in (("convex_pred", 2), ("convex_score", 3)):
+            if proved(report, name):
+                out += [f"{name}: slope falls at label {y}, pred {mpmath.nstr(b[0], 12)}"
+                        for a, b in zip(rows, rows[1:]) if b[column] < a[column] - tiny(a[column])]  # fmt: skip
+        if proved(report, "minimum") and rows:
+            edge = mpf(10) ** -90
+            at = oracle(oracle.place(1 - edge if y else edge), y)[0]
+            slack = abs(at) * mpf(10) ** -20 + mpf(10) ** -20
+            out += [f"minimum: {mpmath.nstr(v, 12)} at label {y}, pred {mpmath.nstr(p, 12)}"
+                    for p, v, _, _ in rows if v < at - slack]  # fmt: skip
+        if proved(report, "bounded_gradient"):
+            words = report.properties["bounded_gradient"].detail.split("stays within ")
+            if len(words) > 1:
+                bound = mpf(words[1].split()[0]) * (1 + mpf(10) ** -4) + mpf(10) ** -6
+                out += [f"bounded_gradient: {mpmath.nstr(s, 8)} over {mpmath.nstr(bound, 8)} at label {y}"
+                        for _, _, _, s in rows if abs(s) > bound]  # fmt: skip
+    return out
+
+
+def _probability(report: Report, table: dict[int, list[Any]], oracle: Oracle, dice: random.Random) -> list[str]:
+    out: list[str] = []
+    if len(table) < 2 or len(table[0]) != len(table[1]):
+        return out
+    pairs = list(zip(table[0], table[1]))
+    if proved(report, "proper"):
+        out += [f"proper: not balanced at pred {mpmath.nstr(a[0], 12)}" for a, b in pairs
+                if abs(a[0] * b[2] + (1 - a[0]) * a[2]) > mpf(10) ** -60 * (1 + abs(a[2]) + abs(b[2]))]  # fmt: skip
+    if proved(report, "proper_composite"):
+        h = [a[2] / (a[2] - b[2]) for a, b in pairs if a[2] != b[2]]
+        out += ["proper_composite: the order turns" for u, v in zip(h, h[1:]) if v < u - tiny(0)]
+    if proved(report, "calibrated"):
+        eta = mpf(dice.choice((0.2, 0.4, 0.6, 0.8)))
+        loss = [(eta * b[1] + (1 - eta) * a[1], a[0]) for a, b in pairs]
+        grid = [mpf(k) / 64 for k in range(1, 64)]
+        for p in grid:
+            x = oracle.place(p)
+            loss.append((eta * oracle(x, 1)[0] + (1 - eta) * oracle(x, 0)[0], p))
+        wrong = min(v for v, p in loss if (p < 0.5) == (eta > 0.5))
+        right = min(v for v, p in loss if (p > 0.5) == (eta > 0.5))
+        if wrong < right - tiny(right):
+            out.append(f"calibrated: least on the wrong side for eta {mpmath.nstr(eta, 3)}")
+    return out
+
+
+# -- witnesses -----------------------------------------------------------------------------------------------------
+
+
+def _witnesses(oracle: Oracle, report: Report) -> list[str]:
+    out = []
+    for name, finding in report.properties.items():
+        if finding.status == "refuted":
+            if finding.witness is None:
+                out.append(f"{name}: refuted without a witness")
+            else:
+                out += [f"{name}: {text}" for text in _recheck(oracle, name, finding)]
+    return out
+
+
+def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
+    assert finding.witness is not None
+    at = finding.witness.at
+    place = at["score" if oracle.score else "pred"]
+    label = int(Fraction(str(at["label"]))) if "label" in at else None
+    if isinstance(place, list):
+        yield from _recheck_between(oracle, name, number(Fraction(place[0])), number(Fraction(place[1])), label)
+        return
+    x = number(Fraction(place))
+    if not oracle.score and not 0 < x < 1:
+        yield f"witness outside (0,1): {place}"
+        return
+    if name == "domain":
+        try:
+            oracle(x, label)
+        except NotFinite:
+            return
+        yield f"the witness {place} is fine at label {label}"
+        return
+    step = mpf(10) ** -50 * min(abs(x) + 1, 1 if oracle.score else min(x, 1 - x))
+    if name == "monotone":
+        way = 1 if label == 0 else -1
+        value, slope = oracle(x, label)
+        before, after = oracle(x - step, label)[0], oracle(x + step, label)[0]
+        if (
+            not way * slope < 0
+            and not way * (after - before) < -abs(step)
+            and not min(way * (value - before), way * (after - value)) < -abs(step)
+        ):
+            yield f"slope {mpmath.nstr(slope, 8)} at the witness {place}"
+    elif name == "gradient":
+        before, at_place, after = (oracle(x + k * step, label)[0] for k in (-1, 0, 1))
+        if max(abs(before - at_place), abs(after - at_place)) < mpf(10) ** -30:
+            yield f"no jump at the witness {place}"
+    elif name in ("uses_pred", "no_dead_zone"):
+        slope = oracle(x, label)[1]
+        weight = mpmath.sech(x / 2) ** 2 / 4 if oracle.score else 1
+        if abs(slope / weight) > mpf(10) ** -6:
+            yield f"slope {mpmath.nstr(slope, 8)} at the witness"
+    elif name == "minimum":
+        edge = mpf(10) ** -90
+        limit = oracle(oracle.place(1 - edge if label else edge), label)[0]
+        if not oracle(x, label)[0] < limit:
+            yield f"not lower at the witness {place}"
+    elif name in ("convex_pred", "convex_score"):
+        if not _falls(oracle, x, step, label, name == "convex_score"):
+            yield f"the slope does not fall at the witness {place}"
+    elif name == "proper" and finding.witness.value != "a maximum":
+        p = 1 / (1 + mpmath.exp(-x)) if oracle.score else x
+        if abs(p * oracle(x, 1)[1] + (1 - p) * oracle(x, 0)[1]) < mpf(10) ** -90:
+            yield f"balanced at the witness {place}"
+    elif name == "calibrated":
+        yield from _recheck_calibrated(oracle, x, number(Fraction(str(at["eta"]))))
+
+
+def _falls(oracle: Oracle, x: Any, step: Any, label: int | None, in_score: bool) -> bool:
+    def slope(t: Any) -> Any:
+        d = oracle(t, label)[1]
+        if oracle.score:
+            return d if in_score else d / (mpmath.sech(t / 2) ** 2 / 4)
+        return d * t * (1 - t) if in_score else d
+
+    return bool(slope(x + step) < slope(x - step))
+
+
+def _recheck_between(oracle: Oracle, name: str, low: Any, high: Any, label: int | None) -> Iterator[str]:
+    """A place known as an interval: the finding must show between its ends."""
+    if name == "domain":
+        # A divisor or an argument of log reaches zero inside: its size at the ends is small against the interval.
+        return
+    if name in ("gradient", "monotone"):
+        for _ in range(330):
+            m = (low + high) / 2
+            a, b, c = (oracle(t, label)[0] for t in (low, m, high))
+            low, high = (low, m) if abs(b - a) > abs(c - b) else (m, high)
+        if abs(oracle(high, label)[0] - oracle(low, label)[0]) < mpf(10) ** -30:
+            yield "no jump inside the interval"
+    elif name in ("convex_pred", "convex_score") and not oracle(high, label)[1] < oracle(low, label)[1]:
+        yield "the slope does not fall over the interval"
+
+
+def _recheck_calibrated(oracle: Oracle, x: Any, eta: Any) -> Iterator[str]:
+    def loss(t: Any) -> Any:
+        return eta * oracle(t, 1)[0] + (1 - eta) * oracle(t, 0)[0]
+
+    half = mpf(0) if oracle.score else mpf(1) / 2
+    if (x > half) == (eta > 0.5):
+        yield "the witness is on the right side"
+        return
+    value = loss(x)
+    for k in range(1, 60):
+        p = mpf(k) / 120 if eta < 0.5 else 1 - mpf(k) / 120
+        if loss(oracle.place(p)) < value:
+            yield f"less at pred {mpmath.nstr(p, 6)} than at the witness"
+            return

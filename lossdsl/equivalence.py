@@ -1,0 +1,94 @@
+"""Whether two losses train the same: their slopes are equal up to one positive factor, the same for every label."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from lossdsl.grammar.tree import Tree, names
+
+if TYPE_CHECKING:
+    from lossdsl.formula import Formula
+    from lossdsl.prover.analysis import Analysis
+
+BOTH = (Fraction(0), Fraction(1))
+ONE = (Fraction(1),)
+
+
+def equivalent(a: str | Formula, b: str | Formula, *, pairwise: bool | None = None) -> bool | None:
+    """True or False where it is proved that two losses train the same, or do not; None where it is undecided.
+
+    With `pairwise=True` a formula without label counts at label 1 alone.
+
+    >>> import lossdsl
+    >>> lossdsl.equivalent("log(1/pred)", "-log(pred)"), lossdsl.equivalent("mse", "bce")
+    (True, False)
+    >>> lossdsl.equivalent("(label-pred)^2", "2*(pred-label)^2 + label")
+    True
+    """
+    from lossdsl.formula import as_formula
+    from lossdsl.prover.keys import differ, fingerprint, slope_text
+    from lossdsl.prover.limits import Undecided
+
+    first, second = as_formula(a), as_formula(b)
+    # A loss that declares itself one of pairs makes the comparison one of pairs.
+    as_pairs = (first.pairwise or second.pairwise) if pairwise is None else pairwise
+    labels = labels_of(first, as_pairs), labels_of(second, as_pairs)
+    if labels[0] != labels[1]:
+        return None if first.tree != second.tree else True
+    left, right = _analysis(first.tree, labels[0]), _analysis(second.tree, labels[1])
+    if left is None or right is None:
+        return True if first.tree == second.tree else None
+    try:
+        if slope_text(left) == slope_text(right):
+            return True
+    except (Undecided, ZeroDivisionError):
+        pass
+    return False if differ(fingerprint(left), fingerprint(right)) else None
+
+
+def slope_key(formula: str | Formula, *, pairwise: bool | None = None) -> str | None:
+    """A short text that is equal for losses that train the same; None where it cannot be made.
+
+    >>> from lossdsl.equivalence import slope_key
+    >>> slope_key("pred*label") == slope_key("label*pred + 7")
+    True
+    """
+    from lossdsl.formula import as_formula
+
+    loss = as_formula(formula)
+    analysis = _analysis(loss.tree, labels_of(loss, pairwise))
+    return None if analysis is None else hash_of(analysis)
+
+
+def hash_of(analysis: Analysis) -> str | None:
+    """The key of an analysis at hand."""
+    from lossdsl.prover.keys import slope_hash
+    from lossdsl.prover.limits import Undecided
+
+    try:
+        return slope_hash(analysis)
+    except (Undecided, ZeroDivisionError):
+        return None
+
+
+def labels_of(formula: Formula, pairwise: bool | None) -> tuple[Fraction, ...]:
+    """The labels at which a formula is judged: label 1 alone if it is a loss of pairs without label."""
+    as_pairs = formula.pairwise if pairwise is None else pairwise
+    return ONE if as_pairs and "label" not in names(formula.tree.root) else BOTH
+
+
+def _analysis(tree: Tree, labels: tuple[Fraction, ...]) -> Analysis | None:
+    from lossdsl.prover.analysis import AtLabel, analyse
+    from lossdsl.prover.limits import Budget, Undecided
+
+    parameters = {b.name: b.value for b in tree.where if b.value is not None}
+    if len(parameters) < len(tree.where):
+        return None
+    try:
+        analysis = analyse(tree.root, labels, parameters, "score" in names(tree.root), Budget())
+        for side in analysis.sides:
+            _ = side.slopes
+    except (AtLabel, Undecided, ZeroDivisionError):
+        return None
+    return analysis

@@ -1,0 +1,268 @@
+"""A text for the slopes of a loss that is the same for losses that train the same, whatever way they are written.
+
+Slopes are taken along pred and divided by one positive number, the same for every label; kernels are named by what they
+are of, so that the order in which they were met does not show. Equal keys prove equal slopes; unequal ones prove
+nothing, for that `fingerprint` compares values.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from hashlib import sha256
+
+from flint import arb, fmpq
+
+from lossdsl.prover.analysis import Analysis, Side
+from lossdsl.prover.constants import Substitution, number_sign
+from lossdsl.prover.field import GENERATORS, RING, UNIT, Element, Field, Poly, RetryWithRoot
+from lossdsl.prover.limits import Undecided
+from lossdsl.prover.numeric import Chart, precision
+from lossdsl.prover.places import PROBES
+from lossdsl.prover.points import Point, between, rational_point
+
+Monomial = tuple[tuple[str, str], ...]
+Row = tuple[Fraction, str, str, Element]
+"""Label, low and high end of a stretch as text, and the slope in pred there."""
+FINGERPRINT_PLACES = tuple(q + fmpq(1, 997) for q in PROBES[:9])
+
+
+class Names:
+    """Texts for kernels and polynomials of one field."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self._kernels: dict[int, tuple[str, int]] = {}
+
+    def kernel(self, i: int) -> tuple[str, int]:
+        """What a kernel is a power of, and the denominator of that power."""
+        found = self._kernels.get(i)
+        if found is None:
+            kernel = self.field.kernels[i]
+            if kernel.kind == "exp":
+                assert kernel.inner is not None
+                order = self.field.order_of(i)
+                inner = self.field.mul(self.field.constant(fmpq(order)), kernel.inner)
+                found = f"exp[{self.element(inner)}]", order
+            elif kernel.kind == "root":
+                found = f"pow[{self.poly(kernel.poly)}]", kernel.n
+            else:
+                found = f"log[{self.poly(kernel.poly)}]", 1
+            self._kernels[i] = found
+        return found
+
+    def terms(self, f: Poly) -> list[tuple[Monomial, int]]:
+        out = []
+        for exponents, c in f.to_dict().items():
+            factors = [("x", str(exponents[0]))] if exponents[0] else []
+            for i, e in enumerate(exponents[1:]):
+                if e:
+                    name, order = self.kernel(i)
+                    factors.append((name, str(Fraction(int(e), order))))
+            out.append((tuple(sorted(factors)), int(c)))
+        return sorted(out)
+
+    def poly(self, f: Poly) -> str:
+        return "+".join(f"{c}" + "".join(f"*{name}^{e}" for name, e in m) for m, c in self.terms(f)) or "0"
+
+    def element(self, a: Element) -> str:
+        """n/d with the sign settled on the first term of d."""
+        n, d = a.n, a.d
+        if self.terms(d)[0][1] < 0:
+            n, d = -n, -d
+        return f"({self.poly(n)})/({self.poly(d)})"
+
+
+def rows(analysis: Analysis) -> tuple[Field, list[Row]]:
+    """The slopes in pred of each label, stretch by stretch, in one field over pred."""
+    if analysis.short:
+        raise Undecided("the pieces are not known up to the ends")
+    hints: dict[object, int] = dict(analysis.field.hints)
+    for _ in range(8):
+        try:
+            return _rows(analysis, hints)
+        except RetryWithRoot as retry:
+            hints = {**hints, retry.key: retry.n}
+    raise Undecided("the exact form needs too many different roots")
+
+
+def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Field, list[Row]]:
+    field = Field(hints, analysis.field.budget) if analysis.score else analysis.field
+    out: list[Row] = []
+    names = Names(field)
+    for side in analysis.sides:
+        last: Row | None = None
+        for piece, slope in zip(side.pieces, side.slopes):
+            carried = _carry(analysis, field, slope, piece.low, piece.high)
+            high = _place(analysis, field, names, side, piece.high)
+            if last is not None and last[3].same(carried):
+                out[-1] = last = (side.label, last[1], high, carried)
+                continue
+            low = last[2] if last is not None else "0"
+            last = (side.label, low, high, carried)
+            out.append(last)
+    return field, out
+
+
+def _carry(analysis: Analysis, field: Field, slope: Element, low: Point, high: Point) -> Element:
+    """A slope along the axis as a slope along pred, in a field over pred."""
+    if not analysis.score:
+        return slope
+    logit, sign_of = _logit(field, low, high)
+    moved = Substitution(analysis.field, field, logit, sign_of)(slope)
+    weight = field.mul(field.x, field.sub(field.one, field.x))
+    return field.mul(moved, field.inverse(weight))
+
+
+def _logit(field: Field, low: Point, high: Point):  # type: ignore[no-untyped-def]
+    """score as an element over pred, and the signs of polynomials on the stretch (low, high) of score."""
+    chart = Chart(field)
+    q = between(low, high)
+
+    def sign_of(g: Poly) -> int:
+        for bits in (64, 256, 1024):
+            with precision(bits):
+                value = chart.poly_value(g, 1 / (1 + (-arb(q)).exp()))
+            if value > 0 or value < 0:
+                return 1 if value > 0 else -1
+        raise Undecided("a factor that cannot be told from zero")
+
+    p = field.x
+    return field.sub(field.log(p, sign_of), field.log(field.sub(field.one, p), sign_of)), sign_of
+
+
+def _place(analysis: Analysis, field: Field, names: Names, side: Side, point: Point) -> str:
+    """The end of a stretch as text: the polynomial that vanishes there, over pred, and about where."""
+    q = point.rational
+    if point.side:
+        return "1" if point.side > 0 else "0"
+    if q is not None and (not analysis.score or q == 0):
+        return str(q) if not analysis.score else "1/2"
+    vanishing = Element(point.vanishing, UNIT)
+    about = point.ball()
+    if analysis.score:
+        logit, sign_of = _logit(field, point, rational_point(point.high + 1)) if q is None else _logit_at(field, q)
+        vanishing = Substitution(analysis.field, field, logit, sign_of)(vanishing)
+        about = 1 / (1 + (-about).exp())
+    content, factors = field.factor(vanishing.n)
+    text = "|".join(sorted(names.poly(g if names.terms(g)[0][1] > 0 else -g) for g, _ in factors))
+    return f"{text}@{float(about.mid()):.9e}"
+
+
+def _logit_at(field: Field, q: fmpq):  # type: ignore[no-untyped-def]
+    return _logit(field, rational_point(q - fmpq(1, 10**6)), rational_point(q + fmpq(1, 10**6)))
+
+
+def slope_text(analysis: Analysis) -> str:
+    """The whole key as text; raises `Undecided`."""
+    field, stretches = rows(analysis)
+    names = Names(field)
+    stretches = [(label, low, high, _plain_roots(field, slope)) for label, low, high, slope in stretches]
+    unit = next((_leading(field, names, r[3]) for r in stretches if not r[3].is_zero), None)
+    out = []
+    for label, low, high, slope in stretches:
+        if unit is not None and not slope.is_zero:
+            slope = _plain_roots(field, field.mul(slope, field.inverse(unit)))
+        out.append(f"{label} {low} {high} {names.element(slope)}")
+    return "\n".join(out)
+
+
+def slope_hash(analysis: Analysis) -> str:
+    """The key, short."""
+    return sha256(slope_text(analysis).encode()).hexdigest()[:32]
+
+
+def _leading(field: Field, names: Names, a: Element) -> Element:
+    """The size of the number in front of a slope: the ratio of the leading coefficients of n and d."""
+    n, d = _leading_number(field, names, a.n), _leading_number(field, names, a.d)
+    ratio = field.quotient(n, d)
+    sign = number_sign(field)
+    return ratio if sign(ratio.n) * sign(ratio.d) > 0 else field.neg(ratio)
+
+
+def _leading_number(field: Field, names: Names, f: Poly) -> Poly:
+    """The coefficient, a number, of the first term in x and in the kernels that are no numbers."""
+    fixed = [not _varies(field, i) for i in range(len(field.kernels))]
+    groups: dict[Monomial, dict[tuple[int, ...], int]] = {}
+    for exponents, c in f.to_dict().items():
+        key = [("x", f"{int(exponents[0]):03}")]
+        rest = [0]
+        for i, e in enumerate(exponents[1:]):
+            constant = i < len(fixed) and fixed[i]
+            rest.append(e if constant else 0)
+            if e and not constant:
+                name, order = names.kernel(i)
+                key.append((name, str(Fraction(int(e), order))))
+        groups.setdefault(tuple(sorted(key)), {})[tuple(rest)] = c
+    return RING.from_dict(groups[min(groups)])
+
+
+def _varies(field: Field, i: int) -> bool:
+    kernel = field.kernels[i]
+    if kernel.kind == "exp":
+        return kernel.inner is not None and field.value(kernel.inner) is None
+    return not kernel.poly.is_constant()
+
+
+def _plain_roots(field: Field, a: Element) -> Element:
+    """Without square roots, and without other roots as plain factors, in the denominator: there r^n = w offers choices."""
+    n, d = a.n, a.d
+    for i, kernel in enumerate(field.kernels):
+        if kernel.kind != "root" or not d.degrees()[i + 1]:
+            continue
+        root = GENERATORS[i + 1]
+        lowest = min(int(m[i + 1]) for m in d.to_dict())
+        if lowest:
+            n, d = n * root ** (kernel.n - lowest), d * root ** (kernel.n - lowest)
+        elif kernel.n == 2:
+            parts: tuple[dict[tuple[int, ...], int], ...] = ({}, {})
+            for m, c in d.to_dict().items():
+                parts[int(m[i + 1]) % 2][(*m[: i + 1], 0, *m[i + 2 :])] = c
+            mate = RING.from_dict(parts[0]) - RING.from_dict(parts[1]) * root
+            n, d = n * mate, d * mate
+        reduced = field.quotient(n, d)
+        n, d = reduced.n, reduced.d
+    return a if n is a.n else field.quotient(n, d)
+
+
+# -- values, which only tell losses apart --------------------------------------------------------------------------
+
+
+def fingerprint(analysis: Analysis) -> list[arb]:
+    """The slopes in pred at fixed places, label after label, as balls."""
+    out = []
+    for side in analysis.sides:
+        for q in FINGERPRINT_PLACES:
+            out.append(_slope_at(analysis, side, q))
+    return out
+
+
+def _slope_at(analysis: Analysis, side: Side, q: fmpq) -> arb:
+    with precision(256):
+        t = (arb(q) / arb(1 - q)).log() if analysis.score else arb(q)
+        scale = 1 / (arb(q) * arb(1 - q)) if analysis.score else arb(1)
+        for piece, slope in zip(side.pieces, side.slopes):
+            if (piece.low.side or t > piece.low.ball()) and (piece.high.side or t < piece.high.ball()):
+                return scale * (arb(0) if slope.is_zero else analysis.signs.chart.value(slope, t))
+    return arb("nan")
+
+
+def differ(a: list[arb], b: list[arb]) -> bool:
+    """True if no positive factor makes the two lists equal; False says nothing."""
+    with precision(256):
+        ratio: arb | None = None
+        for u, v in zip(a, b):
+            if not (u.is_finite() and v.is_finite()):
+                continue
+            if _apart(u) and v.is_zero() or _apart(v) and u.is_zero():
+                return True
+            if _apart(u) and ratio is None and _apart(v):
+                ratio = v / u
+                if ratio < 0:
+                    return True
+        if ratio is None:
+            return False
+        return any(_apart(v - ratio * u) for u, v in zip(a, b))
+
+
+def _apart(v: arb) -> bool:
+    return bool(v > 0 or v < 0)
