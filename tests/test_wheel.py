@@ -30,6 +30,6 @@ def test_wheel_holds_every_source(tmp_path: Path) -> None:
     wanted = set()
     for file in files:
         top, _, rest = file.partition("/")
-        if top in FOLDERS and Path(file).suffix in {".py", ".lark", ".loss", ".typed"}:
+        if top in FOLDERS and Path(file).suffix in {".py", ".lark", ".loss", ".typed", ".html"}:
             wanted.add(f"{FOLDERS[top]}/{rest}")
     assert packed == wanted

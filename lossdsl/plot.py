@@ -1,0 +1,109 @@
+"""Pictures of losses: for a paper through matplotlib (the `plot` extra), for a terminal without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossdsl.curves import REACH, Axis, Curves, trace
+from lossdsl.errors import LossError, MissingExtra
+from lossdsl.formula import Formula
+from lossdsl.scales import ticks, write
+from lossdsl.textplot import terminal as terminal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".svg", ".png", ".pdf")
+QUANTITIES = ("value", "slope")
+# Blue and orange stay apart for the colour-blind and on grey paper; which loss it is, the dashes say.
+COLOURS = {1: "#1f5fa8", 0: "#b4500f", None: "#6a3d9a"}
+DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.6)), (0, (6, 2, 1, 2)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+def picture(
+    *losses: str | Formula,
+    axis: Axis | None = None,
+    pairwise: bool | None = None,
+    names: Sequence[str] | None = None,
+    reach: float = REACH,
+) -> Figure:
+    """Value and slope of one or several losses, a panel each, as a matplotlib Figure.
+
+    A label has its colour, a loss its dashes. The figure belongs to nobody's pyplot state: `figure.savefig("a.pdf")`
+    writes it, and a notebook shows it. Keywords as in `lossdsl.curves.trace`. Raises MissingExtra without matplotlib.
+
+    >>> figure = picture("bce", "focal")
+    >>> [panel.get_title() for panel in figure.axes]
+    ['value', 'slope']
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.lines import Line2D
+    except ImportError:
+        raise MissingExtra("plot", "a picture in a file") from None
+    curves = trace(*losses, axis=axis, pairwise=pairwise, titles=names, reach=reach)
+    figure = Figure(figsize=(7.2, 3.0 + 0.2 * len(curves.names)), layout="constrained")
+    dashes = {name: DASHES[i % len(DASHES)] for i, name in enumerate(curves.names)}
+    for place, quantity in zip(figure.subplots(1, 2), QUANTITIES):
+        for curve in curves.curves:
+            place.plot(
+                curve.x,
+                getattr(curve, quantity),
+                color=COLOURS[curve.label],
+                linestyle=dashes[curve.name],
+                linewidth=1.6,
+            )
+        low, high = curves.frame(quantity)
+        unit = curves.unit(quantity)
+        if unit is not None:
+            place.set_yscale("asinh", linear_width=unit)
+            shown = ticks(low, high, unit)
+            place.set_yticks(shown, [write(y) for y in shown])
+            place.minorticks_off()
+        place.set_ylim(low, high)
+        place.set_xlim(*curves.ends)
+        place.axhline(0, color="#8a887f", linewidth=0.8, zorder=1)
+        place.set_title(quantity, fontsize=10)
+        place.set_xlabel(curves.across, fontsize=9)
+        place.grid(color="#e4e1d8", linewidth=0.7)
+        place.set_axisbelow(True)
+        place.tick_params(labelsize=8, length=0)
+        place.spines[:].set_visible(False)
+    handles = [
+        Line2D([], [], color=COLOURS[label], linewidth=1.6, label=_word(label, curves)) for label in curves.labels
+    ]
+    handles += [Line2D([], [], color="#444444", linestyle=dashes[n], linewidth=1.6, label=n) for n in curves.names]
+    columns = 5 if all(len(name) <= 16 for name in curves.names) else 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    return figure
+
+
+def save(
+    path: str | Path,
+    *losses: str | Formula,
+    axis: Axis | None = None,
+    pairwise: bool | None = None,
+    names: Sequence[str] | None = None,
+    reach: float = REACH,
+) -> None:
+    """Write the picture of some losses to an SVG, PNG or PDF file; the same losses give the same bytes.
+
+    Raises LossError for another suffix and MissingExtra without matplotlib.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise LossError(f"`{path.name}` does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    figure = picture(*losses, axis=axis, pairwise=pairwise, names=names, reach=reach)
+    import matplotlib
+
+    kind = path.suffix.lower()[1:]
+    # Dates and random ids would make every file new to version control; text stays text, so that it can be searched.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
+    with matplotlib.rc_context({"svg.hashsalt": "lossdsl", "svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure.savefig(path, format=kind, dpi=200, metadata=metadata)
+
+
+def _word(label: int | None, curves: Curves) -> str:
+    return f"label {label}" if label is not None else "pair" if curves.pairwise else "any label"
