@@ -11,6 +11,7 @@ from lossdsl.grammar.naming import finish
 from lossdsl.grammar.operators import ALIASES
 from lossdsl.grammar.parser import Parsed
 from lossdsl.grammar.parser import read as read_lossdsl
+from lossdsl.grammar.printer import show
 from lossdsl.grammar.tree import VARIABLES, Binding, Tree
 from lossdsl.grammar.where import read_where_at, split_where
 
@@ -26,6 +27,7 @@ _PYTHON = re.compile(
 )
 _LOG_LINE = re.compile(r"\b(?:Log|Sigmoid|Sqrt|Tanh|ReLU)\s*\(")
 _TEXT_WHERE = re.compile(r"\\(?:text|mathrm|textrm)\s*\{\s*where\s*\}")
+_FONT = re.compile(r"\\(?:mathrm|operatorname|mathit|text)\s*\{((?:\w|\\_)+)\}")
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -55,6 +57,36 @@ def read(text: str, dialect: str = "auto") -> Parsed:
         return replace(_other(text, dialect), dialect=dialect)
     except RecursionError:  # only where the caller's own stack is nearly used up
         raise LossSyntaxError("LD037", "the formula is nested too deep", text, Span(0, len(text)), "shorten it") from None
+
+
+def write(tree: Tree, dialect: str) -> str:
+    """A tree in one of `DIALECTS`; reading it back gives an equal function.
+
+    Raises `LossError` where the dialect cannot say it: AutoLossGen has few operators. LaTeX can say every tree.
+
+    >>> from lossdsl.grammar.dialects import write
+    >>> from lossdsl.grammar.parser import read
+    >>> tree = read("-y*log(p) + max(s, 0)^2").tree
+    >>> write(tree, "python")
+    '-label*torch.log(pred) + torch.clamp(score, min=0)**2'
+    >>> print(write(tree, "latex"))
+    -y \\log\\left(\\hat{y}\\right) + \\left(\\max\\left(s, 0\\right)\\right)^{2}
+    """
+    if dialect == "lossdsl":
+        return show(tree)
+    if dialect == "python":
+        from lossdsl.grammar.dialects.python_writer import write_python
+
+        return write_python(tree)
+    if dialect == "latex":
+        from lossdsl.grammar.dialects.latex_writer import write_latex
+
+        return write_latex(tree)
+    if dialect in ("autolossgen", "autolossgen-plain"):
+        from lossdsl.grammar.dialects.autolossgen_writer import write_log
+
+        return write_log(tree, dialect == "autolossgen")
+    raise LossError(f"unknown dialect `{dialect}`: there are {', '.join(DIALECTS)}")
 
 
 def choose(text: str) -> str:
@@ -109,12 +141,17 @@ def _latex_where(text: str) -> tuple[int, tuple[Binding, ...]]:
     plain = _TEXT_WHERE.sub(lambda m: f"{'where':>{len(m[0])}}", text)
     end = split_where(plain)
     start = next((m.start() for m in worded if m.start() <= end < m.end()), end)
-    tail = re.sub(r"_\{(\w+)\}", r"_\1  ", plain[end:])
+    tail = _FONT.sub(_unfont, plain[end:])
+    tail = re.sub(r"_\{(\w+)\}", r"_\1  ", tail)
     tail = re.sub(r"\\q?quad\b|\\[,;:!]|[\\{}$]", lambda m: " " * len(m[0]), tail)
     try:
         return start, read_where_at(plain[:end] + tail, end)
     except LossSyntaxError as error:
         raise LossSyntaxError(error.code, error.message, text, error.span, error.hint) from None
+
+
+def _unfont(match: re.Match[str]) -> str:
+    return match[1].replace("\\_", "_").rjust(len(match[0]))
 
 
 def _other(text: str, dialect: str) -> Parsed:

@@ -503,21 +503,28 @@ class _Reader(Cursor):
             index = self.skip_script()
         if self.sees("^") and base in _INDEXED:
             ahead = self.peek()
-            braced = ahead.text == "{" and self.peek(2).text in ("+", "-", "(") and self.peek(3).text in ("}", "i", "n", "j")
+            second, third = self.peek(2), self.peek(3)
+            braced = ahead.text == "{" and (
+                (second.text in ("+", "-") and third.text == "}")
+                or (second.text == "(" and third.text in ("i", "j", "n") and third.text not in self.defined)
+            )
             if ahead.text in ("+", "-") or braced:
                 self.take()
                 index += self.skip_script().strip("()")
         return {"+": "plus", "-": "minus"}.get(index, index)
 
     def is_model_call(self, base: str) -> bool:
-        """`f(x)` is the model's score."""
-        if base in self.defined or not self.sees("(") or self.peek().text != "x" or self.peek().kind != "word":
+        """`f(x)` is the model's score, unless `where` gives x a value."""
+        if not self.sees("(") or self.peek().text != "x" or "x" in self.defined or base in self.defined:
             return False
+        place = self.place
         self.take()
         self.take()
         self.index("x")
-        self.shut(")")
-        return True
+        if self.eat(")"):
+            return True
+        self.place = place
+        return False
 
     def by_label(self, node: Node, base: str, span: Span) -> Node:
         self.notes.append(f"{base}_t is read as {base} where label is 1, as 1-{base} where it is 0")
