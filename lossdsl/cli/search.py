@@ -1,0 +1,112 @@
+"""`lossdsl search`: finds a loss by training recommenders with many."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lossdsl.cli.main import FINDINGS, FINE
+
+if TYPE_CHECKING:
+    from lossdsl.search.session import SearchResult
+    from lossdsl.search.settings import Settings
+
+
+@click.command("search", epilog="Example: lossdsl search --model biasedmf --data demo --budget 2m --run-dir runs/first")
+@click.option("--model", type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), help="The recommender.")
+@click.option("--data", "source", metavar="D", help="demo, ml-100k, or a file or folder.  [default: demo]")
+@click.option("--task", type=click.Choice(["explicit", "implicit"]),
+              help="Labels as in the file, or sampled negatives and a full ranking.  [default: explicit]")
+@click.option("--strategy", type=click.Choice(["controller", "ppo", "evolution", "random"]),
+              help="What proposes the losses.  [default: controller]")
+@click.option("--budget", metavar="B", help="A time such as 90s, 10m or 2h, or 500trials.  [default: 10m]")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole run.  [default: 0]")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written.  [default: runs/<time>]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
+@click.option("--workers", type=click.IntRange(min=1),
+              help="Candidates trained side by side.  [default: the number of cores]")
+@click.option("--preset", type=click.Choice(["autolossgen"]), help="The published method, not the practical search.")
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings as TOML.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
+              help="One setting, such as ladder.batch=32; may be repeated.")  # fmt: skip
+def command(
+    run_dir: Path | None, resume: bool, workers: int | None, preset: str | None, config: Path | None,
+    assignments: tuple[str, ...], budget: str | None, **chosen: Any,
+) -> int:  # fmt: skip
+    """Search for a loss: propose formulas, drop the senseless ones, train the rest, prove the best.
+
+    Exit code 0: best.json holds a loss that is proved valid. 1: the budget ended without one. A run that was
+    interrupted goes on by --resume, with the same trials as if it never had been.
+    """
+    settings = settings_of(preset, config, assignments, chosen, resume)
+    if resume and run_dir is None:
+        raise click.UsageError("--resume needs the --run-dir to go on with.")
+    place = run_dir or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
+
+    import torch
+
+    from lossdsl.cli.search_progress import shown
+    from lossdsl.search.session import search
+
+    torch.set_num_threads(1)  # the workers use the cores; a second thread under each would only be in the way
+    click.echo(f"run directory: {place}", err=True)
+    with shown() as progress:
+        result = search(
+            settings,
+            run_dir=place,
+            budget=budget,
+            resume=resume,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+        )
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(summary(result))
+    return FINE if result.best is not None else FINDINGS
+
+
+def settings_of(
+    preset: str | None, config: Path | None, assignments: tuple[str, ...], chosen: dict[str, Any], resume: bool
+) -> Settings:
+    """The preset, over it the file, over it the single settings, over them the options."""
+    from lossdsl.search import settings as known
+
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if "source" in given:
+        given["data"] = given.pop("source")
+    if resume and (given or preset or config or assignments):
+        raise click.UsageError("--resume takes its settings from the run; only --budget and --workers may go with it.")
+    settings = known.preset(preset or "")
+    if "model" in given:
+        settings = known.for_model(settings, given["model"])
+    if config is not None:
+        settings = known.read(config.read_text(encoding="utf-8"), settings, str(config))
+    for assignment in assignments:
+        settings = known.assign(settings, assignment)
+    return known.merge(settings, given, "options")
+
+
+def summary(result: SearchResult) -> str:
+    """The result for people."""
+    counts = ", ".join(f"{count} {fate}" for fate, count in result.fates.items() if count)
+    lines = [f"{result.trials} trials in {result.elapsed:.0f} s ({counts})"]
+    best = result.best
+    if best is None:
+        return "\n".join([*lines, "no loss was proved valid; give it a larger --budget"])
+    test = best["test"]
+    gain = test["difference"]
+    metric = {"auc": "AUC", "gauc": "AUC per user"}.get(test["metric"], test["metric"])
+    lines += [
+        f"best loss  {best['formula']}",
+        f"verdict    {best['verdict']} ({best['nodes']} nodes, trial {best['number']})",
+        f"test {metric}, {test['seeds']} seeds: {test['best']['mean']:.4f}; "
+        f"{test['baseline']} tuned alike: {test['bce']['mean']:.4f}",
+        f"difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f} "
+        "(users and seeds drawn again)",
+        f"train with it: lossdsl train --loss {result.run_dir} --data D; look at it: lossdsl report {result.run_dir}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,188 @@
+"""Where candidates are trained and measured: the data without its test, the folds, and how to train."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossdsl.errors import LossError
+from lossdsl.formula import parse
+from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.objective import Objective
+from lossdsl.recsys.settings import Settings as Recommender
+from lossdsl.recsys.trainer import Diverged, Trainer
+from lossdsl.search.folds import blind, protocol_folds, with_negatives
+from lossdsl.search.settings import Settings
+
+# Negatives that are sampled for each validation row of a pairwise model; the file's own give too few pairs to measure.
+SAMPLED = 10
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training: the metric after every epoch on every evaluation set, and the rows it cost."""
+
+    history: NDArray[np.float64]
+    rows: int
+    note: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it took."""
+        return len(self.history)
+
+    @property
+    def curve(self) -> NDArray[np.float64]:
+        """The mean metric over the evaluation sets after each epoch."""
+        return self.history.mean(axis=1)
+
+    @property
+    def best(self) -> float:
+        """The best mean metric, at whichever epoch; minus infinity where nothing was measured."""
+        return float(self.curve.max()) if len(self.history) else -np.inf
+
+
+@dataclass(frozen=True)
+class Job:
+    """A candidate to be trained; text and numbers only, so that it can go to another process or machine.
+
+    Training with the first L2 is given up after `first_epochs` epochs below `first_bar`, and the other L2 values are
+    not tried where the first one stays below `bar`.
+    """
+
+    formula: str
+    l2: tuple[float, ...]
+    seeds: tuple[int, ...]
+    first_bar: float = -np.inf
+    bar: float = -np.inf
+    first_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job gave: `reward` is the best over L2 of the mean over seeds, `first` the metric at the first rung."""
+
+    reward: float
+    first: float
+    l2: float
+    rows: int
+    epochs: int
+    seconds: float
+    note: str = ""
+    values: tuple[float, ...] = ()
+
+
+class Bench:
+    """Trains candidates on one data set; safe to share between threads, and cheap to build again in a process.
+
+    >>> from lossdsl.recsys.data import load
+    >>> from lossdsl.search.bench import Bench, Job
+    >>> from lossdsl.search.settings import Settings
+    >>> bench = Bench(load("demo"), Settings())
+    >>> result = bench.run(Job("-log(label*pred + (1-label)*(1-pred))", (1e-4,), (0,), first_epochs=2))
+    >>> 0.5 < result.reward < 1
+    True
+    """
+
+    def __init__(self, data: Dataset, settings: Settings) -> None:
+        self.settings = settings
+        self.data = blind(data)
+        training = settings.training
+        self.pairwise = settings.model == "ranknet"
+        folds = settings.ladder.folds
+        self.train, extra = protocol_folds(self.data.train, folds)
+        self.evaluations: tuple[Rows, ...] = (self.data.validation, *extra)
+        if self.pairwise:
+            known = (self.data.train, self.data.validation)
+            self.evaluations = tuple(
+                with_negatives(rows, known, self.data.items, SAMPLED, settings.seed) for rows in self.evaluations
+            )
+        self.evaluations = tuple(rows for rows in self.evaluations if len(np.unique(rows.label)) > 1)
+        if not self.evaluations:
+            raise LossError(f"{data.name}: the validation rows hold one label only, so there is nothing to measure")
+        if training.train_rows and not self.pairwise and training.train_rows < len(self.train):
+            self.limit: int | None = training.train_rows
+        else:
+            self.limit = None
+        if self.pairwise and 0 < training.train_rows < len(self.train):
+            self.train = self._some_users(training.train_rows)
+        self.recommender = Recommender(
+            model=settings.model,
+            dim=training.dim,
+            init_std=training.init_std,
+            optimizer=training.optimizer,
+            lr=training.lr,
+            batch_size=training.batch_size if not self.pairwise else None,
+            epochs=training.epochs,
+            patience=training.patience,
+        ).resolve()
+        assert self.recommender.metric is not None
+        self.metric: str = self.recommender.metric
+
+    def _some_users(self, rows: int) -> Rows:
+        """All rows of so many users, drawn by the seed, that about `rows` come together."""
+        rng = np.random.default_rng([self.settings.seed, 12])
+        counts = np.bincount(self.train.user)
+        order = rng.permutation(len(counts))
+        enough = order[: int(np.searchsorted(np.cumsum(counts[order]), rows)) + 1]
+        return self.train.take(np.isin(self.train.user, enough))
+
+    def run(self, job: Job) -> Result:
+        """Train a candidate as its job says."""
+        started = time.perf_counter()
+        try:
+            objective = Objective(parse(job.formula, dialect="lossdsl"))
+        except LossError as error:
+            return Result(-np.inf, -np.inf, 0.0, 0, 0, time.perf_counter() - started, str(error))
+        best, chosen, values = -np.inf, job.l2[0], ()
+        first = -np.inf
+        rows = epochs = 0
+        note = ""
+        for l2 in job.l2:
+            fits: list[Fit] = []
+            for seed in job.seeds:
+                start = not fits and l2 == job.l2[0]
+                fit = self.fit(objective, l2, seed, job.first_epochs, job.first_bar if start else -np.inf)
+                rows, epochs, note = rows + fit.rows, epochs + fit.epochs, note or fit.note
+                fits.append(fit)
+                if start:
+                    first = float(fit.curve[: max(job.first_epochs, 1)].max()) if fit.epochs else -np.inf
+                if fit.note:
+                    break
+            if fits[-1].note:
+                if best == -np.inf and fits[-1].epochs:
+                    best, chosen = fits[-1].best, l2
+                break
+            mean = float(np.mean([fit.best for fit in fits]))
+            if mean > best:
+                best, chosen, values = mean, l2, tuple(fit.best for fit in fits)
+            if mean < job.bar:
+                break
+        return Result(best, first, chosen, rows, epochs, time.perf_counter() - started, note, values)
+
+    def fit(
+        self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf
+    ) -> Fit:
+        """One training from a fresh recommender to its early stop."""
+        trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
+        history: list[list[float]] = []
+        top, since, rows, note = -np.inf, 0, 0, ""
+        for epoch in range(self.recommender.epochs):
+            try:
+                trainer.epoch(self.train, limit=self.limit)
+            except Diverged as error:
+                note = str(error)
+                break
+            rows += self.limit or len(self.train)
+            history.append([trainer.evaluate(part, self.metric) for part in self.evaluations])
+            now = float(np.mean(history[-1]))
+            top, since = (now, 0) if now > top else (top, since + 1)
+            if epoch + 1 == first_epochs and top < first_bar:
+                note = "below the first rung"
+                break
+            if since >= self.recommender.patience > 0:
+                break
+        return Fit(np.array(history, np.float64).reshape(len(history), len(self.evaluations)), rows, note)

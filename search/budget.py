@@ -1,0 +1,62 @@
+"""How long a search may go on: minutes, or a number of trials."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from lossdsl.errors import LossError
+
+_UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Seconds or trials, the other one None.
+
+    >>> from lossdsl.search.budget import Budget
+    >>> Budget.read("10m"), Budget.read("500trials")
+    (Budget(seconds=600.0, trials=None), Budget(seconds=None, trials=500))
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Budget:
+        """A budget as people write it: `90s`, `10m`, `2h`, `500trials`."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+        if match:
+            value, unit = float(match[1]), match[2]
+            if unit in ("trial", "trials") and value >= 1 and value == int(value):
+                return cls(trials=int(value))
+            if unit in _UNITS and value > 0:
+                return cls(seconds=value * _UNITS[unit])
+        raise LossError(f"a budget is a time such as 90s, 10m or 2h, or a number such as 500trials, not `{text}`")
+
+
+class Clock:
+    """The only reader of the time: says whether the budget is used up, and how far a run has come.
+
+    `spent` are the seconds that a resumed run used before.
+    """
+
+    def __init__(self, budget: Budget, spent: float = 0.0) -> None:
+        self.budget = budget
+        self._start = time.monotonic()
+        self._spent = spent
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began, pauses between its parts left out."""
+        return self._spent + time.monotonic() - self._start
+
+    @property
+    def here(self) -> float:
+        """Seconds since this process began with the run."""
+        return time.monotonic() - self._start
+
+    def late(self, share: float = 1.0) -> bool:
+        """Whether this share of a budget of time is used up; a resumed run has its whole budget again."""
+        return self.budget.seconds is not None and self.here >= share * self.budget.seconds

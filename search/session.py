@@ -1,0 +1,134 @@
+"""One search from beginning to end: opens or resumes a run directory, searches, tests the best fairly.
+
+Writes it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lossdsl.errors import LossError
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.bench import Bench
+from lossdsl.search.budget import Budget, Clock
+from lossdsl.search.evaluator import Evaluator
+from lossdsl.search.final import FinalTest
+from lossdsl.search.ledger import Ledger
+from lossdsl.search.run import Entry, Progress, Search
+from lossdsl.search.settings import Settings, read, write
+from lossdsl.search.strategies import make
+from lossdsl.search.verdict import Judge
+
+# Shares of a budget of time: proposing ends at the first, ranking at the second; the rest is for the fair test.
+SEARCH_SHARE, RANK_SHARE = 0.8, 0.93
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search ended with: `best` is the content of `best.json`, None where no loss was proved valid."""
+
+    run_dir: Path
+    best: dict[str, Any] | None
+    trials: int
+    fates: dict[str, int]
+    elapsed: float
+    warnings: tuple[str, ...] = ()
+
+
+def search(
+    settings: Settings | None = None,
+    *,
+    run_dir: Path | str,
+    data: Dataset | None = None,
+    budget: str | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> SearchResult:
+    """Search for a loss.
+
+    `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget` and `workers` may
+    change. `data` stands for `settings.data` where it was loaded already.
+
+    >>> import tempfile
+    >>> from lossdsl.search.session import search
+    >>> from lossdsl.search.settings import Settings
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = search(Settings(data="demo", budget="60trials"), run_dir=folder + "/run")
+    >>> result.trials
+    60
+    """
+    run_dir = Path(run_dir)
+    config = run_dir / "config.toml"
+    if resume and config.is_file():
+        kept = read(config.read_text(encoding="utf-8"), Settings(), str(config))
+        settings = replace(kept, budget=budget or kept.budget)
+    else:
+        resume = False
+        settings = settings or Settings()
+        settings = replace(settings, budget=budget or settings.budget)
+    limit = Budget.read(settings.budget)
+    data = data if data is not None else load(settings.data)
+    bench = Bench(data, settings)
+    fingerprint = bench.data.fingerprint
+    if resume and settings.fingerprint != fingerprint:
+        raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
+    settings = replace(settings, fingerprint=fingerprint)
+    ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
+    with ledger, Evaluator(bench, data, workers) as evaluator:
+        state = ledger.load() if resume else None
+        clock = Clock(limit, state[1]["elapsed"] if state else 0.0)
+        judge = Judge(pairwise=bench.pairwise)
+        run = Search(settings, bench, make(settings), ledger, evaluator, clock, judge, progress)
+        if state:
+            run.restore(*state)
+        run.go(SEARCH_SHARE)
+        best = run.finish(RANK_SHARE)
+        content = None
+        if best is not None:
+            content = describe(run, best, settings, bench, data, judge)
+            ledger.write_best(content)
+        return SearchResult(run_dir, content, run.number, dict(run.fates), clock.elapsed, tuple(ledger.warnings))
+
+
+def describe(
+    run: Search, best: Entry, settings: Settings, bench: Bench, data: Dataset, judge: Judge
+) -> dict[str, Any]:
+    """The content of `best.json`: the loss, its proof, the front of reward against size, and the fair test."""
+    report = judge.report(best.formula)
+    test = FinalTest(data, bench)
+    ours = test.run("best", best.formula, scale=False)
+    baseline = "bpr" if bench.pairwise else "bce"
+    known = test.run(baseline, baseline)
+    difference = test.difference(ours, known)
+    return {
+        "schema": SCHEMA,
+        "formula": best.formula,
+        "verdict": report.verdict,
+        "hash": report.hash,
+        "reward": best.reward,
+        "final": best.final,
+        "l2": ours.l2,
+        "nodes": best.nodes,
+        "number": best.number,
+        "source": best.source,
+        "seeded": settings.seeded,
+        "test": {
+            "metric": bench.metric,
+            "baseline": baseline,
+            "seeds": len(ours.values),
+            "best": {"mean": ours.mean, "values": list(ours.values), "l2": ours.l2},
+            "bce": {"mean": known.mean, "values": list(known.values), "l2": known.l2, "formula": known.formula},
+            "difference": {"mean": difference.mean, "low": difference.low, "high": difference.high},
+        },
+        "front": [
+            {"formula": e.formula, "nodes": e.nodes, "final": e.final, "reward": e.reward, "number": e.number}
+            for e in run.front()
+        ],
+        "report": report.to_dict(),
+    }

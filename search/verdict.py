@@ -1,0 +1,45 @@
+"""The exact prover's word on a candidate; no loss is called the best without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lossdsl.formula import parse
+
+if TYPE_CHECKING:
+    from lossdsl.report import Report
+
+# Generous, because the proof of a run has to come out the same on a slow machine: what decides is the prover's own
+# count of steps, the clock is only for a proof that has gone astray.
+TIMEOUT = 20.0
+DECISIVE = ("domain", "uses_pred", "uses_label", "gradient", "monotone")
+
+
+class Judge:
+    """Checks formulas and remembers what came out.
+
+    >>> from lossdsl.search.verdict import Judge
+    >>> Judge(pairwise=False).verdict("(label-pred)^2")
+    'valid'
+    """
+
+    def __init__(self, *, pairwise: bool) -> None:
+        self.pairwise = pairwise
+        self._known: dict[str, str] = {}
+
+    def verdict(self, text: str) -> str:
+        """valid, invalid or unknown."""
+        if text not in self._known:
+            self._known[text] = self.report(text, DECISIVE).verdict
+        return self._known[text]
+
+    def report(self, text: str, properties: Any = None) -> Report:
+        """The whole report."""
+        from lossdsl.checking import check
+
+        return check(
+            parse(text, dialect="lossdsl"),
+            pairwise=self.pairwise or None,
+            timeout=TIMEOUT,
+            properties=properties,
+        )

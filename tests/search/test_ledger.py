@@ -1,0 +1,130 @@
+"""The run directory: what a crash may leave behind, and what is read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossdsl.errors import LossError
+from lossdsl.search.ledger import Ledger, Trial, read_trials, replace
+
+
+def trial(number: int) -> Trial:
+    return Trial(number, "(label-pred)^2", None, "trained", 0.5, 10, 1, "test")
+
+
+def test_what_is_appended_can_be_read(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "run", "x = 1\n") as ledger:
+        ledger.append(trial(1))
+        ledger.append(trial(2))
+    assert list(read_trials(tmp_path / "run")) == [trial(1), trial(2)]
+
+
+def test_a_state_comes_back_exactly(tmp_path: Path) -> None:
+    arrays = {"a.b": np.random.default_rng(0).normal(size=(3, 4)), "c": np.array([1, 2], np.int32)}
+    meta = {"pi": 0.1 + 0.2, "list": [1, None, "ä"]}
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.save(arrays, meta)
+    with Ledger.open(tmp_path) as ledger:
+        loaded = ledger.load()
+    assert loaded is not None
+    assert loaded[1] == meta
+    assert all(np.array_equal(loaded[0][name], array) and loaded[0][name].dtype == array.dtype
+               for name, array in arrays.items())  # fmt: skip
+
+
+def test_trials_that_no_state_knows_are_cut_off(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.append(trial(1))
+        ledger.save({}, {"number": 1})
+        ledger.append(trial(2))
+    with (tmp_path / "trials.jsonl").open("a") as file:
+        file.write('{"number": 3, "formu')  # what a kill in the middle of a write leaves
+    assert [t.number for t in read_trials(tmp_path)] == [1, 2]
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.load() == ({}, {"number": 1})
+        ledger.append(trial(2))
+    assert [t.number for t in read_trials(tmp_path)] == [1, 2]
+
+
+def test_without_a_state_a_run_begins_again(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.append(trial(1))
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.load() is None
+    assert list(read_trials(tmp_path)) == []
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
+def test_a_damaged_state_is_named_and_the_one_before_taken(tmp_path: Path, harm: str) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        for number in (1, 2, 3):
+            ledger.append(trial(number))
+            ledger.save({"a": np.arange(1000) + number}, {"number": number})
+    states = sorted((tmp_path / "state").glob("*.npz"))
+    assert len(states) == 2
+    content = bytearray(states[-1].read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 255
+    states[-1].write_bytes({"truncate": content[:middle], "flip": bytes(content), "empty": b""}[harm])
+    with Ledger.open(tmp_path) as ledger:
+        loaded = ledger.load()
+        assert loaded is not None and loaded[1] == {"number": 2}
+        assert states[-1].name in ledger.warnings[0]
+        ledger.append(trial(3))
+        ledger.save({}, {"number": 3})
+    assert [t.number for t in read_trials(tmp_path)] == [1, 2, 3]
+
+
+def test_nothing_readable_is_said_and_not_guessed(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.save({}, {})
+    next((tmp_path / "state").glob("*.npz")).write_bytes(b"PK")
+    with Ledger.open(tmp_path) as ledger, pytest.raises(LossError, match="no readable state"):
+        ledger.load()
+
+
+def test_a_pickle_in_the_place_of_a_state_is_not_loaded(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.save({}, {})
+    path = next((tmp_path / "state").glob("*.npz"))
+    np.savez(path, **{"meta.json": np.array([object()], dtype=object)})
+    with Ledger.open(tmp_path) as ledger, pytest.raises(LossError, match="no readable state"):
+        ledger.load()
+
+
+def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, ""), pytest.raises(LossError, match="another process"):
+        Ledger.open(tmp_path)
+    Ledger.open(tmp_path).close()
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    Ledger.create(tmp_path, "").close()
+    with pytest.raises(LossError, match="--resume"):
+        Ledger.create(tmp_path, "")
+
+
+def test_a_failed_replacement_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "best.json"
+    replace(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError):
+        replace(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["best.json"]
+
+
+def test_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LossError, match="no run directory"):
+        next(read_trials(tmp_path))
+    (tmp_path / "trials.jsonl").write_text(json.dumps({"nonsense": 1}) + "\n")
+    with pytest.raises(LossError, match="trials.jsonl:1: not a trial"):
+        list(read_trials(tmp_path))

@@ -1,0 +1,111 @@
+"""A whole search on small data: the same trials again, after a kill, with more workers, and whatever the test holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lossdsl.formula import parse
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.search.bench import Bench, Job
+from lossdsl.search.ledger import Trial, read_trials
+from lossdsl.search.session import search
+from lossdsl.search.settings import Settings, assign
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load("demo")
+
+
+def small(*changes: str, **own: object) -> Settings:
+    """A search that takes a second or two."""
+    settings = Settings(data="demo", **own)  # type: ignore[arg-type]
+    for change in (
+        "ladder.batch=16", "ladder.tune_every=3", "ladder.final=2", "ladder.final_seeds=1", "ladder.tune=1",
+        "ladder.tune_tries=3", "training.epochs=4", "training.final_l2=[1e-4]", "training.test_seeds=2",
+        "training.l2=[1e-4]", "ladder.first_epochs=2", *changes,
+    ):  # fmt: skip
+        settings = assign(settings, change)
+    return settings
+
+
+def trials(path: Path) -> list[Trial]:
+    return list(read_trials(path))
+
+
+def same(a: list[Trial], b: list[Trial]) -> bool:
+    return len(a) == len(b) and all(one.same_as(two) for one, two in zip(a, b))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Dataset) -> Path:
+    path = tmp_path_factory.mktemp("search") / "run"
+    search(small(seed=3), run_dir=path, data=data, budget="120trials")
+    return path
+
+
+def test_every_formula_parses_and_prints_as_itself(run: Path) -> None:
+    found = trials(run)
+    assert [t.number for t in found] == list(range(1, 121))
+    assert {t.fate for t in found} >= {"trained", "filtered"}
+    for trial in found:
+        assert str(parse(trial.formula, dialect="lossdsl")) == trial.formula
+
+
+def test_the_best_is_proved_and_tested(run: Path) -> None:
+    best = json.loads((run / "best.json").read_text())
+    assert best["verdict"] == "valid"
+    assert best["formula"] in {t.formula for t in trials(run)}
+    test = best["test"]
+    assert len(test["best"]["values"]) == len(test["bce"]["values"]) == 2
+    assert test["difference"]["low"] <= test["difference"]["mean"] <= test["difference"]["high"]
+    sizes = [row["nodes"] for row in best["front"]]
+    finals = [row["final"] for row in best["front"]]
+    assert sizes == sorted(sizes) and finals == sorted(finals)
+
+
+def test_the_same_seed_writes_the_same_trials_whatever_the_workers(run: Path, tmp_path: Path, data: Dataset) -> None:
+    search(small(seed=3), run_dir=tmp_path / "again", data=data, budget="90trials", workers=3)
+    assert same(trials(tmp_path / "again"), trials(run)[:90])
+    search(small(seed=4), run_dir=tmp_path / "other", data=data, budget="20trials")
+    assert not same(trials(tmp_path / "other"), trials(run)[:20])
+
+
+def test_a_reward_comes_back_from_its_formula(run: Path, data: Dataset) -> None:
+    settings = small(seed=3)
+    bench = Bench(data, settings)
+    whole = [t for t in trials(run) if t.fate == "trained" and t.why is None][:3]
+    assert len(whole) == 3
+    for trial in whole:
+        assert trial.seed is not None
+        job = Job(trial.formula, settings.training.l2, (trial.seed,), first_epochs=settings.ladder.first_epochs)
+        assert bench.run(job).reward == trial.reward
+
+
+def test_a_run_goes_on_where_it_stopped(run: Path, tmp_path: Path, data: Dataset) -> None:
+    path = tmp_path / "run"
+    search(small(seed=3), run_dir=path, data=data, budget="70trials")
+    for budget in ("71trials", "120trials"):
+        search(run_dir=path, data=data, budget=budget, resume=True)
+    assert same(trials(path), trials(run))
+
+
+def test_the_test_rows_never_reach_the_search(run: Path, tmp_path: Path, data: Dataset) -> None:
+    noise = Rows(data.test.user, data.test.item[::-1].copy(), 1 - data.test.label)
+    search(small(seed=3), run_dir=tmp_path / "noise", data=replace(data, test=noise), budget="80trials")
+    assert same(trials(tmp_path / "noise"), trials(run)[:80])
+
+
+@pytest.mark.parametrize(("strategy", "source"), [("random", "random"), ("evolution", "evolution"), ("ppo", "mutation")])
+def test_every_strategy_stops_and_goes_on(strategy: str, source: str, tmp_path: Path, data: Dataset) -> None:
+    settings = small("evolution.population=2", "training.epochs=2", strategy=strategy, seed=1)
+    search(settings, run_dir=tmp_path / "whole", data=data, budget="220trials")
+    search(settings, run_dir=tmp_path / "parts", data=data, budget="130trials")
+    search(run_dir=tmp_path / "parts", data=data, budget="220trials", resume=True)
+    assert same(trials(tmp_path / "whole"), trials(tmp_path / "parts"))
+    assert source in {t.source for t in trials(tmp_path / "whole")}
