@@ -35,7 +35,7 @@ def check(
     >>> report.verdict
     'invalid'
     >>> report.properties["monotone"].witness.why
-    'slope -0.333333 < 0 at label 0'
+    'slope -0.333333 < 0'
     """
     from lossdsl.equivalence import hash_of
     from lossdsl.formula import as_formula

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from flint import fmpq
 
-from lossdsl.grammar.tree import Node
+from lossdsl.grammar.tree import Node, names
 from lossdsl.prover.cells import JUMPING, Piece, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
@@ -145,6 +145,11 @@ class Analysis:
     _bends: dict[tuple[Fraction, bool, int], list[Part]] = field(default_factory=dict)
 
     @property
+    def labelled(self) -> bool:
+        """Whether the formula contains `label`."""
+        return "label" in names(self.root)
+
+    @property
     def axis(self) -> str:
         return "score" if self.score else "pred"
 
@@ -231,8 +236,9 @@ def analyse(
 class AtLabel(Exception):
     """What went wrong, and at which label."""
 
-    def __init__(self, label: Fraction, error: Exception) -> None:
+    def __init__(self, label: Fraction, error: Exception, labelled: bool = True) -> None:
         super().__init__(str(error))
+        self.labelled = labelled
         self.label = label
         self.error = error
 
@@ -245,6 +251,7 @@ def _analyse(
     budget: Budget,
     hints: dict[object, int],
 ) -> Analysis:
+    labelled = "label" in names(root)
     algebra = Field(hints, budget)
     signs = Signs(algebra, score, budget)
     sides = []
@@ -254,9 +261,9 @@ def _analyse(
             terms = specialise(root, label, parameters, score)
             sides.append(Side(label, terms, algebra, signs, cut(terms, algebra, signs)))
         except Undecided as error:
-            trouble = trouble or AtLabel(label, error)
+            trouble = trouble or AtLabel(label, error, labelled)
         except Undefined as error:
-            raise AtLabel(label, error) from error
+            raise AtLabel(label, error, labelled) from error
     if trouble is not None:
         raise trouble
     return Analysis(root, score, algebra, signs, sides, signs.short)

@@ -12,7 +12,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import number, readable
 from lossdsl.prover.points import Point, between, float_of
-from lossdsl.prover.verdict import PARAMETERS, method_of, proof, where
+from lossdsl.prover.verdict import PARAMETERS, at_label, method_of, proof, where
 from lossdsl.report import REFUTED, Finding, Witness
 
 FLAT = 1e-6
@@ -34,7 +34,7 @@ def no_dead_zone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
                 whole = f"from {name} = {readable(piece.low)} to {readable(piece.high)}"
                 q = between(piece.low, piece.high)
                 witness = Witness(where(side.label, name, str(q), parameters), "0", f"the slope is zero {whole}")
-                detail = f"at label {number(side.label)} the loss is flat {whole}: nothing is learned there"
+                detail = f"{at_label(analysis, side)}the loss is flat {whole}: nothing is learned there"
                 return Finding("no_dead_zone", REFUTED, detail, method="exact algebra", witness=witness)
     for side in analysis.sides:
         found = _Scan(analysis, side).run()
@@ -43,7 +43,7 @@ def no_dead_zone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
             q = _rational(analysis, (low + high) / 2)
             witness = Witness(where(side.label, analysis.axis, str(q), parameters), "0",
                               f"the slope in pred is under 1e-6 from pred = {low:.4g} to {high:.4g}")  # fmt: skip
-            detail = f"at label {number(side.label)} the slope is under 1e-6 from pred = {low:.4g} to {high:.4g}"
+            detail = f"{at_label(analysis, side)}the slope is under 1e-6 from pred = {low:.4g} to {high:.4g}"
             return Finding("no_dead_zone", REFUTED, detail, method=method_of(analysis), witness=witness)
     return proof("no_dead_zone", analysis, "no stretch of pred is without a slope")
 

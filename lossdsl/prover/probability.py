@@ -8,6 +8,7 @@ Losses", Journal of Machine Learning Research 11 (2010).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from flint import arb, fmpq
 
@@ -173,7 +174,7 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     if _pulls_apart(analysis, sides):
         return proof("calibrated", analysis, "the expected loss is least on the right side of 1/2")
     for eta in ETAS:
-        finding = _turned_away(analysis, sides, eta, parameters) or _wrong_side(analysis, sides, eta, parameters)
+        finding = _wrong_side(analysis, sides, eta, parameters) or _turned_away(analysis, sides, eta, parameters)
         if finding is not None:
             return finding
     raise Undecided("no true probability was found for which the least expected loss is on the wrong side of 1/2")
@@ -268,8 +269,10 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
     lower = [w for w in wrong if all(w[0] < v for v in right)]
     if not lower:
         return None
-    # Any of them is a witness; the shortest number is the one that people can check.
-    value, q, _ = min(lower, key=lambda w: (int(w[1].q), float(w[0].mid())))
+    # Of the places that are nearly best, the one with the shortest number is the one that people can check.
+    best, bar = min(float(w[0].mid()) for w in lower), min(float(v.mid()) for v in right)
+    near = [w for w in lower if float(w[0].mid()) <= best + 0.02 * (bar - best)] if bar < inf else lower
+    value, q, _ = min(near, key=lambda w: (int(w[1].q), float(w[0].mid())))
     why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
     witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
     side = "low" if want_high else "high"

@@ -13,7 +13,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, exact, number, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
-from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof, where
+from lossdsl.prover.verdict import PARAMETERS, at_label, jumps_at, method_of, proof, where
 from lossdsl.report import REFUTED, Finding, Witness
 
 LARGE = 1000
@@ -65,7 +65,7 @@ def minimum(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
 
 def _elsewhere(analysis: Analysis, side: Side, way: int, parameters: PARAMETERS) -> Finding | None:
     """A place where the loss is lower than in the limit at the label, if there is one."""
-    at_label = limit(analysis, side.pieces[0 if way > 0 else -1].value, analysis.end(high=way < 0))
+    goal = limit(analysis, side.pieces[0 if way > 0 else -1].value, analysis.end(high=way < 0))
     pieces = side.pieces
     candidates: list[tuple[Point, Element]] = []
     for i, part in parts_of(side):
@@ -73,25 +73,25 @@ def _elsewhere(analysis: Analysis, side: Side, way: int, parameters: PARAMETERS)
     candidates += [(j.point, j.value) for j in side.joints if j.value is not None]
     other = pieces[-1 if way > 0 else 0]
     far = limit(analysis, other.value, analysis.end(high=way > 0))
-    if far < at_label:
+    if far < goal:
         end = other.high if way > 0 else other.low
         candidates += [(rational_point(q), other.value) for q in towards(analysis, end, other.low, other.high)]
     unsure = False
     for point, value in candidates:
         there = side.signs.value(value, point)
-        if there < at_label:
-            near = _rational_near(side, point, at_label)
+        if there < goal:
+            near = _rational_near(side, point, goal)
             if near is not None:
-                return _lower(analysis, side, near[1], near[0], at_label, parameters)
+                return _lower(analysis, side, near[1], near[0], goal, parameters)
             unsure = True
-        elif not there > at_label and not _equal(analysis, side, value, point, at_label):
+        elif not there > goal and not _equal(analysis, side, value, point, goal):
             unsure = True
     # A slope that points away right up to the label leaves no limit to compare with: any place on that part is lower.
     last = list(parts_of(side))[0 if way > 0 else -1]
     if last[1].sign == -way:
         q = between(last[1].low, last[1].high)
-        return _lower(analysis, side, pieces[last[0]].value, q, at_label, parameters)
-    if unsure or not (far > at_label or far < at_label or bool(far.is_exact() and far == at_label)):
+        return _lower(analysis, side, pieces[last[0]].value, q, goal, parameters)
+    if unsure or not (far > goal or far < goal or bool(far.is_exact() and far == goal)):
         raise Undecided("the least loss and the loss at the label are too close to compare")
     return None
 
@@ -120,18 +120,18 @@ def _rational_near(side: Side, point: Point, above: arb) -> tuple[fmpq, Element]
     return None
 
 
-def _equal(analysis: Analysis, side: Side, value: Element, point: Point, at_label: arb) -> bool:
+def _equal(analysis: Analysis, side: Side, value: Element, point: Point, goal: arb) -> bool:
     """Whether the value at a place is exactly the limit, which is only known for exact numbers."""
     there = side.signs.value(value, point)
-    return bool(there.is_exact() and at_label.is_exact() and there == at_label)
+    return bool(there.is_exact() and goal.is_exact() and there == goal)
 
 
-def _lower(analysis: Analysis, side: Side, value: Element, q: fmpq, at_label: arb, parameters: PARAMETERS) -> Finding:
+def _lower(analysis: Analysis, side: Side, value: Element, q: fmpq, goal: arb, parameters: PARAMETERS) -> Finding:
     there = side.signs.value(value, rational_point(q))
-    limit_text = decimal(at_label, 6) if at_label.is_finite() else "infinite"
+    limit_text = decimal(goal, 6) if goal.is_finite() else "infinite"
     why = f"the loss is {decimal(there, 6)} there and {limit_text} in the limit at the label"
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(there), why)
-    detail = f"at label {number(side.label)} the loss is lower at {analysis.axis} = {readable(rational_point(q))} than at the label"
+    detail = f"{at_label(analysis, side)}the loss is lower at {analysis.axis} = {readable(rational_point(q))} than at the label"
     return Finding("minimum", REFUTED, detail, method=method_of(analysis), witness=witness)
 
 
@@ -152,7 +152,7 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
                     raise Undecided(f"whether the loss jumps at {analysis.axis} = {readable(joint.point)}")
                 if any(jumps):
                     at = where(side.label, analysis.axis, exact(joint.point), parameters)
-                    detail = f"at label {number(side.label)} the loss jumps at {analysis.axis} = {readable(joint.point)}"
+                    detail = f"{at_label(analysis, side)}the loss jumps at {analysis.axis} = {readable(joint.point)}"
                     return Finding(name, REFUTED, detail, method="exact algebra",
                                    witness=Witness(at, "jump", "a function that jumps is not convex"))  # fmt: skip
             jump = side.jump(joint, left, right)
@@ -162,7 +162,7 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
                 at = where(side.label, analysis.axis, exact(joint.point), parameters)
                 witness = Witness(at, "kink", f"the slope in {variable} falls there")
                 detail = (
-                    f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(joint.point)}"
+                    f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(joint.point)}"
                 )
                 return Finding(name, REFUTED, detail, method="exact algebra", witness=witness)
         for i, slope in enumerate(slopes):
@@ -185,7 +185,7 @@ def _bends_down(
     value = side.signs.value(curve, rational_point(q))
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                       f"second derivative in {variable} {decimal(value, 6)} < 0")  # fmt: skip
-    detail = f"at label {number(side.label)} the loss bends down at {analysis.axis} = {readable(rational_point(q))}"
+    detail = f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(rational_point(q))}"
     name = "convex_score" if in_score else "convex_pred"
     return Finding(name, REFUTED, detail, method=method_of(analysis), witness=witness)
 
@@ -232,7 +232,7 @@ def _steep(analysis: Analysis, side: Side, slope: Element, high: bool, parameter
     near = "1" if high else "0"
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                       f"slope in score {decimal(value, 6)}, and beyond all bounds closer to pred = {near}")  # fmt: skip
-    detail = f"at label {number(side.label)} the slope in score grows beyond all bounds as pred goes to {near}"
+    detail = f"{at_label(analysis, side)}the slope in score grows beyond all bounds as pred goes to {near}"
     return Finding("bounded_gradient", REFUTED, detail, method=method_of(analysis), witness=witness,
                    mend="clip the gradient, or clamp pred")  # fmt: skip
 
@@ -253,7 +253,7 @@ def _sup(analysis: Analysis, in_score: bool) -> arb:
                 elif at_end:
                     value = _pred_edge(analysis, side, slope, k > 0, tiny)
                 else:
-                    value = side.signs.value(slope, point)
+                    value = side.signs.sharp(slope, point)
                 size = abs(value)
                 best = size if size > best else best
     return best
@@ -296,7 +296,7 @@ def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
             witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                               f"slope in score {decimal(value, 6)}, and it goes to 0 as pred goes to {int(high)}")  # fmt: skip
             detail = (
-                f"at label {number(side.label)} the slope in score dies as pred goes to {int(high)}:"
+                f"{at_label(analysis, side)}the slope in score dies as pred goes to {int(high)}:"
                 " the worst predictions are hardly corrected"
             )
             return Finding("no_saturation", REFUTED, detail, method=method_of(analysis), witness=witness,

@@ -186,6 +186,16 @@ class Signs:
             chart, t = self.locate(point)
             return chart.value(a, t)
 
+    def sharp(self, a: Element, point: Point) -> arb:
+        """A ball of small relative radius around the value of an element at a place."""
+        for bits in (128, 256, 512):
+            value = self.value(a, point, bits)
+            if value.is_finite() and value.rel_accuracy_bits() > 24:
+                break
+            if point.rational is None:
+                point.tighten()
+        return value
+
     def sign_on(self, low: Point, high: Point) -> Any:
         """The sign of polynomials that have no zero in (low, high), for building logs and roots there."""
         q = low.rational if low is high else None
@@ -405,7 +415,7 @@ class _Search:
         if left == right:
             return
         outer = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
-        a, b = self._newton(chart, a, b)
+        a, b = self._newton(chart, a, b, mirrored, left)
         low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
         width = max(high - low, fmpq(1, 2**60))
         guess = simplest_between(low - width, high + width)
@@ -415,25 +425,26 @@ class _Search:
         key = ("bracket", poly_key(self.g), float_of(low))
         self._add(Point(low, high, self.g, key, tighten=self._tightener()))
 
-    def _newton(self, chart: Chart, a: float, b: float) -> tuple[float, float]:
-        """A narrower interval around the only zero: x lies in m - f(m)/f'([a, b])."""
-        for _ in range(40):
+    def _newton(self, chart: Chart, a: float, b: float, mirrored: bool, left: int) -> tuple[float, float]:
+        """A narrower interval around the only zero: x lies in m - f(m)/f'([a, b]); by halves where that does not help."""
+        for _ in range(60):
             if b - a < 1e-15 * max(abs(a), abs(b)):
                 break
             self.boxes += 1
             self.signs.budget.spend(2)
             m = (a + b) / 2
+            low, high = a, b
             with precision(128):
                 wide = self._series(chart, arb(a).union(arb(b)))
                 middle = self._series(chart, arb(m))
-                if wide is None or middle is None or not sign_of_ball(wide[1]):
-                    break
-                root = arb(m) - middle[0] / wide[1]
-                low, high = float(root.lower()), float(root.upper())
-            low, high = nextafter(low, -inf), nextafter(high, inf)
-            if not (high - low) < 0.9 * (b - a):
-                break
-            a, b = max(a, low), min(b, high)
+                if wide is not None and middle is not None and sign_of_ball(wide[1]):
+                    root = arb(m) - middle[0] / wide[1]
+                    low, high = nextafter(float(root.lower()), -inf), nextafter(float(root.upper()), inf)
+            low, high = max(a, low), min(b, high)
+            if not high - low < (b - a) / 2:
+                sign = self._sign(m, mirrored)
+                low, high = (m, b) if sign == left else (a, m) if sign else (m, m)
+            a, b = low, high
         return a, b
 
     def _tightener(self) -> Any:

@@ -26,6 +26,11 @@ def where(label: Fraction, name: str, place: Exact, parameters: PARAMETERS) -> d
     return {"label": number(label), name: place, **{k: number(v) for k, v in parameters.items()}}
 
 
+def at_label(analysis: Analysis, side: Side) -> str:
+    """How a sentence begins that is about one label; empty for a formula without label."""
+    return f"at label {number(side.label)} " if analysis.labelled else ""
+
+
 def proof(name: str, analysis: Analysis, detail: str, strict: bool = False) -> Finding:
     """A property that holds: proved, unless a step reached only [1e-6, 1-1e-6]."""
     method = method_of(analysis)
@@ -52,7 +57,8 @@ def undefined(failed: AtLabel, score: bool, parameters: PARAMETERS) -> Finding:
     name = "score" if score else "pred"
     point = error.where
     blame = show_node(error.node) if error.node is not None else None
-    text = f"at label {number(failed.label)} and {name} = {readable(point)} the formula takes {error.why}"
+    place = f"at label {number(failed.label)} and" if failed.labelled else "at"
+    text = f"{place} {name} = {readable(point)} the formula takes {error.why}"
     if blame:
         text += f", in {blame}"
     witness = Witness(where(failed.label, name, exact(point), parameters), "undefined", error.why)
@@ -77,7 +83,7 @@ def uses_pred(analysis: Analysis, parameters: PARAMETERS) -> Finding:
             witness = Witness(
                 where(side.label, axis(analysis), str(q), parameters), "0", "the slope is zero everywhere"
             )
-            detail = f"at label {number(side.label)} the loss does not change with {axis(analysis)}: nothing is learned from those rows"
+            detail = f"{at_label(analysis, side)}the loss does not change with {axis(analysis)}: nothing is learned from those rows"
             return Finding("uses_pred", REFUTED, detail, method="exact algebra", witness=witness,
                            mend="add a term in pred for that label, such as (1-label)*pred")  # fmt: skip
     for side in analysis.sides:
@@ -164,7 +170,7 @@ def _torn(analysis: Analysis, side: Side, joint: Joint, parameters: PARAMETERS) 
     if joint.value is not None and side.jump(joint, joint.left.value, joint.right.value) == 0:
         value = f"{decimal(left)}, on the place itself {decimal(side.signs.value(joint.value, joint.point))}"
     witness = Witness(where(side.label, name, exact(joint.point), parameters), value, "the loss jumps there")
-    detail = f"at label {number(side.label)} the loss jumps at {name} = {place}, from {value}; no slope tells the training of it"
+    detail = f"{at_label(analysis, side)}the loss jumps at {name} = {place}, from {value}; no slope tells the training of it"
     return Finding("gradient", REFUTED, detail, method="exact algebra", witness=witness,
                    mend="use max, min, clamp or abs, which bend but do not tear, or make both branches of the if meet")  # fmt: skip
 
@@ -198,8 +204,8 @@ def _wrong_way(analysis: Analysis, side: Side, i: int, way: int, q: fmpq, parame
     part = _known_part(side, i, q)
     span = _span(part.low, part.high, name) if part is not None else f"at {name} = {readable(rational_point(q))}"
     witness = Witness(where(side.label, name, str(q), parameters), decimal(slope),
-                      f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 at label {number(side.label)}")  # fmt: skip
-    detail = f"at label {number(side.label)} the loss {verb} with {name} {span}, away from the label"
+                      f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 {at_label(analysis, side)}".rstrip())  # fmt: skip
+    detail = f"{at_label(analysis, side)}the loss {verb} with {name} {span}, away from the label"
     return Finding("monotone", REFUTED, detail, method=method_of(analysis), witness=witness)
 
 
@@ -232,6 +238,6 @@ def _jumps_back(analysis: Analysis, side: Side, joint: Joint, way: int, paramete
         where(side.label, name, exact(joint.point), parameters), f"{decimal(left)} to {decimal(right)}", why
     )
     detail = (
-        f"at label {number(side.label)} the loss jumps {verb} at {name} = {readable(joint.point)}, away from the label"
+        f"{at_label(analysis, side)}the loss jumps {verb} at {name} = {readable(joint.point)}, away from the label"
     )
     return Finding("monotone", REFUTED, detail, method="exact algebra", witness=witness)
