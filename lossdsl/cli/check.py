@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -59,6 +60,8 @@ def _example() -> str:
 @click.option("--pairwise", is_flag=True, help="Read the formula as a loss of pairs: without label, it is judged at label 1.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS",
               help="Per formula; what is not decided by then is undecided.")  # fmt: skip
+@click.option("--certificate", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
+              help="Write what `lossdsl verify FILE` needs to check the proofs without the prover.")  # fmt: skip
 def command(
     formulas: tuple[str, ...],
     files: tuple[str, ...],
@@ -70,6 +73,7 @@ def command(
     labels: str,
     pairwise: bool,
     timeout: float,
+    certificate: str | None,
 ) -> int:
     """Say what is provably true of each FORMULA (`-` reads standard input).
 
@@ -96,16 +100,25 @@ def command(
 
     printer = Printer(layout)
     worst = len(LEVELS)
+    certified: list[dict[str, Any]] = []
     for entry in entries():
         report: Report
         try:
             formula = parse(entry.text, dialect=dialect)
             report = check(formula, pairwise=pairwise or None, label=labels, timeout=timeout)
+            if certificate is not None:
+                from lossdsl.certificate import certify
+
+                certified.append(certify(formula, report, pairwise=pairwise, label=labels))
         except LossSyntaxError as error:
             report = error_report(error, entry.text, dialect)
         printer.add(entry, report)
         worst = min(worst, _level(report))
     printer.close()
+    if certificate is not None:
+        from lossdsl.certificate import document
+
+        Path(certificate).write_text(document(certified), encoding="utf-8")
     return FINE if exit_zero or worst > LEVELS[fail_on] else FINDINGS
 
 

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("lossdsl.cli.check", "Say what is provably true of a loss."),
     "explain": ("lossdsl.cli.explain", "Explain a finding, by its code."),
     "show": ("lossdsl.cli.show", "Show how a formula was read: text, LaTeX, slope, curves."),
+    "verify": ("lossdsl.cli.verify", "Check a certificate, without the engine that made it."),
     "equiv": ("lossdsl.cli.equiv", "Say whether two losses train the same."),
     "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),

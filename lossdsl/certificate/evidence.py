@@ -1,0 +1,285 @@
+"""Facts that find their own evidence: asked for a sign, they search for what the verifier will accept.
+
+Nothing here has to be right: every piece of evidence is put to the verifier's own check before it is written.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from lossdsl.certificate.translation import Translation
+from lossdsl.prover.limits import Undecided
+from lossdsl.verifier.ends import sign_towards_end
+from lossdsl.verifier.facts import Facts, box_sign
+from lossdsl.verifier.intervals import Intervals, Unbounded, sign
+from lossdsl.verifier.limits import Rejected
+from lossdsl.verifier.points import END, START, Point, one_signed_slope
+from lossdsl.verifier.polynomials import ONE, Poly, from_dense, variable
+
+MAX_BOXES = 700
+MAX_DEPTH = 5
+ENDS = tuple(Fraction(1, 2**k) for k in (2, 4, 7, 12, 20, 32, 50, 80))
+
+
+class Searching(Facts):
+    """Facts of one cell; `rows` is what the certificate says of them."""
+
+    def __init__(self, translation: Translation, left: Point, right: Point) -> None:
+        super().__init__(translation.table, left, right)
+        self.translation = translation
+        self.rows: list[list[Any]] = []
+        self.places: dict[Any, int] = {}
+        self.depth = 0
+        self._hopeless: set[Any] = set()
+
+    def need(self, f: Poly, what: str) -> int:
+        """The sign of f, with evidence found for it where there was none."""
+        found = self.sign(f)
+        if found is None:
+            self.show(self.table.fold(f).primitive()[1])
+            found = super().need(f, what)
+        return found
+
+    def show(self, f: Poly) -> int:
+        """The number of the fact that f has a sign; `Rejected` where no evidence is found."""
+        known = self.places.get(f.key)
+        if known is not None:
+            return known
+        if f.key in self._hopeless or self.depth > 40:
+            raise Rejected("no evidence is found for a sign")
+        self.depth += 1
+        try:
+            self.define(f)
+            for evidence in self._candidates(f):
+                if evidence is not None and self._accepted(f, evidence):
+                    return self.places[f.key]
+        finally:
+            self.depth -= 1
+        self._hopeless.add(f.key)
+        raise Rejected(f"no evidence is found for the sign of {_short(f)}")
+
+    def _accepted(self, f: Poly, evidence: Any) -> bool:
+        try:
+            found = self._show(f, evidence)
+        except (Rejected, Unbounded):
+            return False
+        if found not in (1, -1):
+            return False
+        self.places[f.key] = len(self.listed)
+        self.listed.append((f, found))
+        self.rows.append([str(f), found, evidence])
+        self._signs[f.key] = found
+        return True
+
+    def _candidates(self, f: Poly) -> Any:
+        """Kinds of evidence to try, cheapest first."""
+        if len(f.terms) == 1 and f.degree == 1 and len(f.variables()) == 1 and f.variables() != [0]:
+            kind = self.table.items[f.variables()[0] - 1].kind
+            if kind != "log":
+                yield "positive"
+                return
+            self._try(self.table.items[f.variables()[0] - 1].n - ONE)
+            yield "log"
+            yield self._by_pieces(f)
+            return
+        content, factors = self.translation.field.factor(self.translation.back(f))
+        if len(factors) > 1 or factors[0][1] > 1:
+            rows = [[self.show(_primitive(self.translation.poly(g))), e] for g, e in factors]
+            yield ["sum", [[int(content) * self._unit(factors), rows]]]
+            return
+        if f.variables() == [0]:
+            yield "sturm"
+            return
+        yield self._by_groups(f)
+        yield self._by_derivative(f)
+        yield self._by_pieces(f)
+
+    def _unit(self, factors: list[Any]) -> int:
+        unit = 1
+        for g, e in factors:
+            if self.translation.poly(g).primitive()[0] < 0 and e % 2:
+                unit = -unit
+        return unit
+
+    def _try(self, f: Poly) -> int | None:
+        content, g = f.primitive()
+        if g.constant is not None:
+            return (content > 0) - (content < 0)
+        try:
+            place = self.show(g)
+        except (Rejected, Unbounded, Undecided):
+            return None
+        return self.listed[place][1] * (1 if content > 0 else -1)
+
+    def value(self, f: Poly, x: Fraction | None = None) -> int | None:
+        """The sign of f at one place, not proved for any other."""
+        arithmetic = Intervals(160)
+        try:
+            return sign(self.table.on(arithmetic.rational(self.middle if x is None else x), arithmetic).poly(f))
+        except Unbounded:
+            return None
+
+    # -- all terms of one sign ---------------------------------------------------------------------------------------
+
+    def _by_groups(self, f: Poly) -> Any:
+        """f by monomials in the kernels, with coefficients in x that have one sign each, all the products the same."""
+        groups: dict[int, dict[int, int]] = {}
+        for m, c in f.terms.items():
+            power = m & 0xFFFFF
+            groups.setdefault(m - power, {})[power] = c
+        wanted = self.value(f)
+        rows = []
+        for kernels, row in groups.items():
+            content, g = from_dense([row.get(i, 0) for i in range(max(row) + 1)]).primitive()
+            product = Poly({kernels: 1}, f.degree)
+            s = self.value(g * product)
+            if not wanted or s is None or s * (1 if content > 0 else -1) != wanted:
+                return None
+            parts = []
+            if g.constant is None:
+                if self._try(g) is None:
+                    return None
+                parts.append([self.places[g.key], 1])
+            for v in product.variables():
+                if self._try(variable(v)) is None:
+                    return None
+                parts.append([self.places[variable(v).key], product.highest(v)])
+            rows.append([content, parts])
+        return ["sum", rows]
+
+    # -- by the derivative -------------------------------------------------------------------------------------------
+
+    def _by_derivative(self, f: Poly) -> Any:
+        if self.depth > MAX_DEPTH:
+            return None
+        top, _ = self.table.slope(f)
+        wanted, way = self.value(f), self.value(top)
+        if not wanted or not way or any(self.value(top, x) == -way for x in self._probes()):
+            return None
+        side = "left" if way == wanted else "right"
+        # The end first: it costs nothing, and the derivative may cost a search.
+        found = self._towards(f, self.left if side == "left" else self.right)
+        if found is None or found == -wanted or self._try(top) is None:
+            return None
+        return ["monotone", side]
+
+    def _probes(self) -> list[Fraction]:
+        low, high = self.left.high, self.right.low
+        width = high - low
+        near = [low + width * t for t in (Fraction(1, 3), Fraction(2, 3), Fraction(1, 50), Fraction(49, 50))]
+        if low == 0:
+            near += [high * t for t in (Fraction(1, 10**4), Fraction(1, 10**9))]
+        if high == 1:
+            near += [1 - (1 - low) * t for t in (Fraction(1, 10**4), Fraction(1, 10**9))]
+        return near
+
+    # -- piece by piece ----------------------------------------------------------------------------------------------
+
+    def _by_pieces(self, f: Poly) -> Any:
+        wanted = self.value(f)
+        if not wanted or any(self.value(f, x) == -wanted for x in self._probes()):
+            return None
+        if self.left.high == self.left.low == 0 or self.right.low == 1 or f.variables():
+            first = self._first(f, self.left, True)
+            last = self._first(f, self.right, False)
+            if first is None or last is None:
+                return None
+            (start, rule), (stop, end_rule) = first, last
+            if rule == end_rule == "box" and start == self.left.low and stop == self.right.high:
+                inner = self._boxes(f, start, stop, wanted)
+                return None if inner is None else ["pieces", [_text(c) for c in inner], ["box"] * (len(inner) + 1)]
+            if rule == "box":
+                start = self.left.low
+            if end_rule == "box":
+                stop = self.right.high
+            if start >= stop:
+                # The two ends meet: give each its half.
+                start = stop = self.middle
+                return ["pieces", [_text(start)], [rule, end_rule]]
+            inner = self._boxes(f, start, stop, wanted)
+            if inner is None:
+                return None
+            cuts = ([] if rule == "box" else [start]) + inner + ([] if end_rule == "box" else [stop])
+            rules = ["box"] * (len(inner) + 1)
+            rules = ([] if rule == "box" else [rule]) + rules + ([] if end_rule == "box" else [end_rule])
+            return ["pieces", [_text(c) for c in cuts], rules]
+        return None
+
+    def _first(self, f: Poly, end: Point, at_left: bool) -> tuple[Fraction, str] | None:
+        """How the piece next to an end is shown, and how far it reaches."""
+        room = self.right.low - self.left.high
+        if end in (START, END):
+            for d in ENDS:
+                if d < room / 2 and self._settled(f, d, end == END):
+                    return (d if at_left else 1 - d), "end"
+            return end.low, "box"
+        if self._zero_at(f, end):
+            outer = end.low if at_left else end.high
+            reach = room / 3
+            for _ in range(40):
+                far = _simple(end.high + reach, reach) if at_left else _simple(end.low - reach, reach)
+                if one_signed_slope(self.table, f, *sorted((outer, far))):
+                    return far, "root"
+                reach /= 3
+            return None
+        return (end.low if at_left else end.high), "box"
+
+    def _settled(self, f: Poly, d: Fraction, at_one: bool) -> bool:
+        try:
+            return sign_towards_end(self.table, f, d, at_one) != 0
+        except (Rejected, Unbounded):
+            return False
+
+    def _boxes(self, f: Poly, start: Fraction, stop: Fraction, wanted: int) -> list[Fraction] | None:
+        """Cuts between which intervals show the sign."""
+        cuts: list[Fraction] = []
+        stack = [(start, stop)]
+        count = 0
+        while stack:
+            low, high = stack.pop()
+            count += 1
+            found = box_sign(self.table, f, low, high)
+            if found == wanted:
+                if low != start:
+                    cuts.append(low)
+                continue
+            if found == -wanted or count > MAX_BOXES or high - low < Fraction(1, 2**90):
+                return None
+            cut = _between(low, high)
+            stack += [(cut, high), (low, cut)]
+        return cuts
+
+
+def _between(low: Fraction, high: Fraction) -> Fraction:
+    """A short number about half-way, on the scale of the distance to 0 or to 1."""
+    if low > 0 and high > 4 * low and high <= Fraction(1, 2):
+        return _simple(low * _power_of_two(high / low), low)
+    if high < 1 and 1 - low > 4 * (1 - high) and low >= Fraction(1, 2):
+        return 1 - _between(1 - high, 1 - low)
+    return _simple((low + high) / 2, (high - low) / 4)
+
+
+def _power_of_two(ratio: Fraction) -> Fraction:
+    return Fraction(2) ** ((int(ratio).bit_length()) // 2)
+
+
+def _simple(x: Fraction, room: Fraction) -> Fraction:
+    """A dyadic number within `room` of x, or within a quarter of it."""
+    scale = 1
+    while Fraction(1, scale) > room / 4:
+        scale *= 2
+    return Fraction(round(x * scale), scale)
+
+
+def _primitive(f: Poly) -> Poly:
+    return f.primitive()[1]
+
+
+def _text(q: Fraction) -> str:
+    return str(q)
+
+
+def _short(f: Poly) -> str:
+    text = str(f)
+    return text if len(text) < 60 else text[:57] + "..."

@@ -1,0 +1,271 @@
+"""What each property demands of the curves, and whether they meet it.
+
+Each function gives back `strict`, or None where a property knows no such thing; it raises `Rejected` where the demand
+is not shown to be met. The meaning of each property stands in docs/certificates.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from lossdsl.verifier.curves import Curve
+from lossdsl.verifier.facts import Facts
+from lossdsl.verifier.intervals import Interval, Intervals, Unbounded, compare
+from lossdsl.verifier.kernels import Kernels, Quotient
+from lossdsl.verifier.limits import Malformed, Rejected
+from lossdsl.verifier.places import continuous, jump
+from lossdsl.verifier.points import Point, fraction
+from lossdsl.verifier.polynomials import ONE, ZERO, X
+from lossdsl.verifier.terms import Terms
+
+HALF = Fraction(1, 2)
+FLAT = Fraction(1, 10**6)
+GAP = Fraction(1, 100)
+REST = Quotient(ZERO, ONE)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: what is known of it, and the curve of each label."""
+
+    left: Point
+    right: Point
+    facts: Facts
+    curves: dict[int, Curve]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All that was checked of a formula before any property is looked at."""
+
+    table: Kernels
+    labels: tuple[int, ...]
+    terms: dict[int, Terms]
+    points: list[Point]
+    cells: list[Cell]
+
+    def direction(self, label: int) -> int:
+        """The sign that the slope should have: -1 at label 1, 1 at label 0."""
+        return -1 if label == 1 else 1
+
+
+def domain(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """Every term is real and finite: seen for the cells and the breakpoints before any property is looked at."""
+    return None
+
+
+def uses_pred(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """At no label is the slope zero everywhere."""
+    for label in proof.labels:
+        if all(cell.curves[label].slope_sign == 0 for cell in proof.cells):
+            raise Rejected(f"the slope is zero everywhere at label {label}")
+    return None
+
+
+def uses_label(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The slopes of the two labels differ at a place that the certificate names."""
+    if proof.labels != (0, 1):
+        raise Rejected("the certificate is not about both labels")
+    place = fraction(claim.get("at"))
+    a, b = (slope_at(proof, label, place) for label in (0, 1))
+    if compare(a[1], b[0]) >= 0 and compare(b[1], a[0]) >= 0:
+        raise Rejected(f"the slopes are not shown to differ at {place}")
+    return None
+
+
+def slope_at(proof: Proof, label: int, place: Fraction) -> Interval:
+    """An interval for the slope at a rational inside a cell."""
+    for cell in proof.cells:
+        if cell.left.high < place < cell.right.low:
+            slope = cell.curves[label].slope
+            arithmetic = Intervals(128)
+            try:
+                return proof.table.on(arithmetic.rational(place), arithmetic).quotient(slope.n, slope.d)
+            except Unbounded as error:
+                raise Rejected(f"{error} at {place}") from None
+    raise Rejected(f"{place} is not inside a cell")
+
+
+def gradient(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The value is continuous, and the slope exists off the breakpoints."""
+    for label in proof.labels:
+        for before, after in zip(proof.cells, proof.cells[1:]):
+            continuous(proof.terms[label], before.right, before.curves[label], after.curves[label])
+    return None
+
+
+def monotone(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The value is continuous and the slope never has the wrong sign."""
+    gradient(proof, claim)
+    strict = True
+    for label in proof.labels:
+        for i, cell in enumerate(proof.cells):
+            found = cell.curves[label].slope_sign
+            if found == -proof.direction(label):
+                raise Rejected(f"the slope has the wrong sign in cell {i} at label {label}")
+            strict = strict and found != 0
+    return strict
+
+
+def minimum(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The infimum is the limit towards the label, because the loss never rises on the way there."""
+    monotone(proof, claim)
+    return None
+
+
+def no_dead_zone(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """No cell with a zero slope, and places at most 0.01 apart with a slope of at least 1e-6 in size."""
+    for label in proof.labels:
+        if any(cell.curves[label].slope_sign == 0 for cell in proof.cells):
+            raise Rejected(f"the slope is zero on an interval at label {label}")
+    rows = claim.get("places")
+    if not isinstance(rows, dict) or set(rows) != {str(label) for label in proof.labels}:
+        raise Malformed("no_dead_zone needs places for each label")
+    for label in proof.labels:
+        given = rows[str(label)]
+        if not isinstance(given, list) or len(given) > 2000:
+            raise Malformed("places are a list of limited length")
+        places = [Fraction(0), *(fraction(text) for text in given), Fraction(1)]
+        if any(not 0 < b - a <= GAP for a, b in zip(places, places[1:])):
+            raise Rejected("the places are further apart than 0.01")
+        for place in places[1:-1]:
+            at_least(proof, label, place)
+    return None
+
+
+def at_least(proof: Proof, label: int, place: Fraction) -> None:
+    arithmetic = Intervals(128)
+    size = arithmetic.magnitude(slope_at(proof, label, place))
+    if compare(size[0], arithmetic.rational(FLAT)[1]) < 0:
+        raise Rejected(f"the slope is not shown to be 1e-6 in size at {place}, label {label}")
+
+
+def convex_pred(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The second derivative is never negative, and the slope never falls at a breakpoint."""
+    return _convex(proof, lambda slope, curvature: curvature)
+
+
+def convex_score(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The same as a function of the score: f'' p (1-p) + f' (1-2p) is never negative."""
+    return _convex(proof, _second_in_score)
+
+
+def _second_in_score(slope: Quotient, curvature: Quotient) -> Quotient:
+    weight, turn = X * (ONE - X), ONE - X.scale(2)
+    n = curvature.n * weight * slope.d + slope.n * turn * curvature.d
+    return Quotient(n, slope.d * curvature.d, slope.sign * curvature.sign)
+
+
+def _convex(proof: Proof, second: Callable[[Quotient, Quotient], Quotient]) -> bool | None:
+    gradient(proof, {})
+    for label in proof.labels:
+        for i, cell in enumerate(proof.cells):
+            curve = cell.curves[label]
+            if curve.sign(second(curve.slope, curve.curvature()), "the second derivative") < 0:
+                raise Rejected(f"the second derivative is negative in cell {i} at label {label}")
+        for before, after in zip(proof.cells, proof.cells[1:]):
+            change = jump(proof.table, before.curves[label].slope, after.curves[label].slope, before.right)
+            if change is None or change < 0:
+                raise Rejected(f"the slope may fall at {before.right}, label {label}")
+    return None
+
+
+def _together(cell: Cell, at_zero: Quotient, at_one: Quotient) -> Quotient:
+    """A weighted sum of the slopes, the weights already multiplied in."""
+    n = at_zero.n * at_one.d + at_one.n * at_zero.d
+    return Quotient(cell.facts.table.fold(n), at_zero.d * at_one.d, at_zero.sign * at_one.sign)
+
+
+def proper(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """p D1 + (1-p) D0 is zero everywhere, and D0 is never negative."""
+    if proof.labels != (0, 1):
+        raise Rejected("the certificate is not about both labels")
+    gradient(proof, claim)
+    strict = True
+    for i, cell in enumerate(proof.cells):
+        zero, one = cell.curves[0].slope, cell.curves[1].slope
+        total = _together(
+            cell, Quotient(zero.n * (ONE - X), zero.d, zero.sign), Quotient(one.n * X, one.d, one.sign)
+        )
+        if total.n:
+            raise Rejected(f"p D1 + (1-p) D0 is not zero in cell {i}")
+        if cell.curves[0].slope_sign < 0:
+            raise Rejected(f"the slope at label 0 is negative in cell {i}")
+        strict = strict and cell.curves[0].slope_sign > 0
+    return strict
+
+
+def calibrated(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """Monotone, and D0 + D1 is not positive below 1/2, zero at 1/2, not negative above, with slopes that do not rest
+    at 1/2.
+
+    With a true share eta > 1/2 of label 1, the slope of the expected loss is (1-eta) (D0+D1) + (2 eta - 1) D1: not
+    positive up to 1/2 and negative just above it, so that less is lost somewhere above 1/2. The same for eta < 1/2.
+    """
+    if proof.labels != (0, 1):
+        raise Rejected("the certificate is not about both labels")
+    monotone(proof, claim)
+    for i, cell in enumerate(proof.cells):
+        if not (cell.right.high <= HALF or cell.left.low >= HALF):
+            raise Rejected("a cell reaches across 1/2")
+        total = _together(cell, cell.curves[0].slope, cell.curves[1].slope)
+        found = cell.facts.need(total.n, "the sum of the slopes") * total.sign
+        if found * (1 if cell.right.high <= HALF else -1) > 0:
+            raise Rejected(f"the sum of the slopes has the wrong sign in cell {i}")
+    for before, after in zip(proof.cells, proof.cells[1:]):
+        if before.right.rational == HALF:
+            for cell, label in ((before, 0), (after, 1)):
+                slope = cell.curves[label].slope
+                if jump(proof.table, REST, slope, before.right) != proof.direction(label):
+                    raise Rejected(f"the slope at label {label} may rest at 1/2")
+                total = _together(cell, cell.curves[0].slope, cell.curves[1].slope)
+                if jump(proof.table, REST, total, before.right) != 0:
+                    raise Rejected("the sum of the slopes is not shown to be zero at 1/2")
+    return None
+
+
+def proper_composite(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """D0 / (D0 - D1) never falls: D0 D1' - D0' D1 is never negative, where D1 < 0 < D0."""
+    if proof.labels != (0, 1):
+        raise Rejected("the certificate is not about both labels")
+    if monotone(proof, claim) is not True:
+        raise Rejected("a slope rests")
+    strict = True
+    for i, cell in enumerate(proof.cells):
+        d0, d1 = cell.curves[0].slope, cell.curves[1].slope
+        e0, e1 = cell.curves[0].curvature(), cell.curves[1].curvature()
+        n = d0.n * e1.n * e0.d * d1.d - e0.n * d1.n * d0.d * e1.d
+        found = cell.facts.need(cell.facts.table.fold(n), "D0 D1' - D0' D1")
+        found *= d0.sign * e1.sign * e0.sign * d1.sign
+        if found < 0:
+            raise Rejected(f"D0 / (D0 - D1) falls in cell {i}")
+        strict = strict and found > 0
+    for before, after in zip(proof.cells, proof.cells[1:]):
+        if jump(proof.table, _share(before), _share(after), before.right) not in (0, 1):
+            raise Rejected(f"D0 / (D0 - D1) may fall at {before.right}")
+    return strict
+
+
+def _share(cell: Cell) -> Quotient:
+    d0, d1 = cell.curves[0].slope, cell.curves[1].slope
+    # Its sign is not used: `jump` looks at the divisor again.
+    return Quotient(d0.n * d1.d, d0.n * d1.d - d1.n * d0.d)
+
+
+PROPERTIES: dict[str, Callable[[Proof, dict[str, Any]], bool | None]] = {
+    "domain": domain,
+    "uses_pred": uses_pred,
+    "uses_label": uses_label,
+    "gradient": gradient,
+    "monotone": monotone,
+    "minimum": minimum,
+    "no_dead_zone": no_dead_zone,
+    "convex_pred": convex_pred,
+    "convex_score": convex_score,
+    "calibrated": calibrated,
+    "proper": proper,
+    "proper_composite": proper_composite,
+}
