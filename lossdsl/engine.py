@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from lossdsl.border import Border
-from lossdsl.errors import LossError
+from lossdsl.errors import LossError, MissingExtra
+from lossdsl.fastpath import FastPath
 from lossdsl.formula import Formula, as_formula
 from lossdsl.grammar.tree import Binding, Tree, names
 from lossdsl.lowering import lower
 from lossdsl.onepass import Kernel
 from lossdsl.program import Axis, Program
-from lossdsl.targets import eager, torchscript
+from lossdsl.targets import eager, llvm, torchscript
 
 REDUCTIONS = ("mean", "sum", "none")
-BACKENDS = ("torchscript", "eager", "auto")
+BACKENDS = ("torchscript", "llvm", "eager", "compile", "auto")
 
 # Formulas that PyTorch has as one operation, right at every input. Its BCE with logits is not among them: at score -20
 # and label 0 it returns 0 in float32, where the loss is 2e-9.
@@ -63,6 +64,8 @@ class Engine:
         self.program("score")
         if not (pairwise or self.needs_score):
             self.program("pred")
+        self.needs_score = self.needs_score or pairwise
+        self.fast = backend in ("llvm", "auto") and not trainable and _machine_code(self._programs["score"], backend)
 
     def program(self, axis: Axis) -> Program:
         """The Program along one axis."""
@@ -91,6 +94,15 @@ class Engine:
         """Loss and slope in one pass."""
         return self._keep(("kernel", axis, reduction), lambda: torchscript.one_pass(self.program(axis), reduction))
 
+    def fast_of(self, axis: Axis, labels: str | None) -> FastPath:
+        """The way of plain float32 tensors through the compiled kernel."""
+
+        def make() -> FastPath:
+            formula = self.reduced_formula_of(axis, True)
+            return FastPath(self.program(axis), self.reduction, labels, formula, self.pairwise)
+
+        return self._keep(("fast", axis, str(labels)), make)
+
     def fused_of(self, axis: Axis) -> Callable[..., Tensor] | None:
         """PyTorch's own operation, where one computes this formula."""
         return self._keep(("fused", axis), lambda: _fused(self.program(axis)))
@@ -99,6 +111,20 @@ class Engine:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
+
+
+def _machine_code(program: Program, backend: str) -> bool:
+    if not llvm.applies(program):
+        if backend == "llvm":
+            raise LossError("the llvm backend takes powers with constant exponents only")
+        return False
+    try:
+        llvm.machine_key()
+    except ImportError:
+        if backend == "llvm":
+            raise MissingExtra("train", "the llvm backend") from None
+        return False
+    return True
 
 
 def _bound_run(instructions: tuple[eager.Instruction, ...]) -> Callable[..., Tensor]:

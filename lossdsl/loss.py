@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from lossdsl.border import LABEL_SETS
 from lossdsl.engine import BACKENDS, REDUCTIONS, Engine, engine
+from lossdsl.fastpath import FastPath
 from lossdsl.onepass import OnePass
+from lossdsl.program import Axis
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
@@ -77,6 +79,8 @@ class Loss(nn.Module):
         self._engine: Engine = engine(formula, params, tuple(trainable), pairwise, reduction, backend)
         self.label = label
         self.validate = validate
+        self._on_pred: FastPath | None = None
+        self._on_score: FastPath | None = None
         if check != "off":
             _check(self._engine, label, check)
         for name in self._engine.trainable:
@@ -101,9 +105,18 @@ class Loss(nn.Module):
         weight: Tensor | None = None,
     ) -> Tensor:
         """The loss of a batch; pass pred (in [0, 1]) or score (any real), not both."""
+        if weight is None and (pred is None or score is None):
+            fast = self._on_pred if score is None else self._on_score
+            if fast is not None:
+                loss = fast(pred if score is None else score, label)
+                if loss is not None:
+                    return loss
         own = self._engine
         x, axis = self._axis(pred, score)
         self._look(x, axis, label, weight)
+        if own.fast and weight is None and self._on(axis) is None:
+            self.__dict__[f"_on_{axis}"] = own.fast_of(axis, self.label if self.validate else None)
+            return self.forward(pred, label, score=score)
         traced = _transforms_active() or torch.compiler.is_compiling()
         if label is None:
             label = x  # never read: the formula has no label
@@ -134,7 +147,10 @@ class Loss(nn.Module):
 
     # -- the ways to compute
 
-    def _fast(self, x: Tensor, axis: str, label: Tensor, alone: bool) -> tuple[Tensor, bool]:
+    def _on(self, axis: Axis) -> FastPath | None:
+        return self._on_pred if axis == "pred" else self._on_score
+
+    def _fast(self, x: Tensor, axis: Axis, label: Tensor, alone: bool) -> tuple[Tensor, bool]:
         own = self._engine
         fused = own.fused_of(axis)
         if fused is not None:
@@ -147,7 +163,7 @@ class Loss(nn.Module):
 
     # -- the border
 
-    def _axis(self, pred: Tensor | None, score: Tensor | None) -> tuple[Tensor, str]:
+    def _axis(self, pred: Tensor | None, score: Tensor | None) -> tuple[Tensor, Axis]:
         border = self._engine.border
         if score is not None:
             if pred is not None:
@@ -161,7 +177,7 @@ class Loss(nn.Module):
             raise LossError(border.needs_score)
         return pred, "pred"
 
-    def _look(self, x: Tensor, axis: str, label: Tensor | None, weight: Tensor | None) -> None:
+    def _look(self, x: Tensor, axis: Axis, label: Tensor | None, weight: Tensor | None) -> None:
         border = self._engine.border
         for name, tensor in ((axis, x), ("label", label), ("weight", weight)):
             if tensor is None:
@@ -214,7 +230,7 @@ class Loss(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state["_engine"] = self._engine.recipe
+        state |= {"_engine": self._engine.recipe, "_on_pred": None, "_on_score": None}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
