@@ -61,7 +61,8 @@ def test_values(name: str) -> None:
     for y in (0.0, 1.0):
         for s in (-3.0, -0.7, 0.2, 1.0, 2.5):
             p = 1 / (1 + math.exp(-s))
-            assert evaluate(tree, {"pred": p, "label": y, "score": s}) == pytest.approx(PAPERS[name](p, y, s), rel=1e-12)
+            expected = PAPERS[name](p, y, s)
+            assert evaluate(tree, {"pred": p, "label": y, "score": s}) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", losses.loss_names())

@@ -52,7 +52,9 @@ def test_constants_of_where(value: Fraction) -> None:
         assert (-read if text.startswith("-") else read) == value
 
 
-@pytest.mark.parametrize("text, kind", [("1e61", "power"), ("1e-61", "power"), ("9" * 41, "digits"), ("1e99999999999", "power")])
+@pytest.mark.parametrize(
+    "text, kind", [("1e61", "power"), ("1e-61", "power"), ("9" * 41, "digits"), ("1e99999999999", "power")]
+)
 def test_limits(text: str, kind: str) -> None:
     with pytest.raises(BadNumber) as caught:
         read_decimal(text)

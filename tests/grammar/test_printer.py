@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 
@@ -53,7 +55,7 @@ def test_canonical_text(text: str) -> None:
 @given(formulas(depth=5, parameters=True))
 def test_every_bracket_is_needed_or_keeps_a_minus_off_an_operator(formula: Formula) -> None:
     text = str(formula)
-    opened = [i for i, c in enumerate(text) if c == "(" and (i == 0 or not (text[i - 1].isalnum() or text[i - 1] == "_"))]
+    opened = [m.start() for m in re.finditer(r"(?<!\w)\(", text)]
     for start in opened:
         depth, end = 0, start
         for end in range(start, len(text)):
