@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import factorial, lcm
 from typing import Any
 
-from flint import arb, fmpq
+from flint import arb, fmpq, fmpq_poly
 
 from lossdsl.prover.field import Element, Field, Poly
 from lossdsl.prover.limits import Budget
@@ -230,13 +230,14 @@ class Expansion:
 
     # -- from the field --------------------------------------------------------------------------------------------
 
-    def x(self) -> Germ:
+    def power_sum(self, row: dict[int, int]) -> Germ:
+        """The germ of a polynomial in x alone; exact, so that nothing is lost where its low powers of t cancel."""
         if self.end.kind == "log":
-            return {(0, 1): fmpq(self.end.way * self.m)}
-        out: Germ = {(self.m, 0): fmpq(self.end.way)}
-        if self.end.at != 0:
-            out[0, 0] = self.end.at
-        return out
+            step = fmpq(self.end.way * self.m)
+            return self.trim({(0, e): c * step**e for e, c in row.items()})
+        dense = fmpq_poly([row.get(e, 0) for e in range(max(row) + 1)])
+        moved = dense(fmpq_poly([self.end.at, self.end.way]))
+        return self.trim({(i * self.m, 0): c for i, c in enumerate(moved.coeffs())})
 
     def kernel(self, i: int) -> Germ:
         if i in self._failed:
@@ -263,14 +264,9 @@ class Expansion:
         groups: dict[tuple[int, ...], dict[int, int]] = {}
         for monomial, c in f.to_dict().items():
             groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
-        x = self.x()
         total: Germ = {}
         for kernels, row in groups.items():
-            part: Germ = {}
-            for e in range(max(row), -1, -1):
-                part = self.mul(part, x) if part else part
-                if e in row:
-                    part = self.add(part, {(0, 0): fmpq(row[e])})
+            part = self.power_sum(row)
             for i, e in enumerate(kernels):
                 if e:
                     part = self.mul(part, self.power(self.kernel(i), e))
@@ -305,8 +301,8 @@ class Expansion:
 
 def _exp_orders(field: Field) -> list[int]:
     """The denominators n of kernels exp(x/n), which are roots of exp x at an infinite end."""
-    return [int(k.inner.d.leading_coefficient()) for k in field.kernels
-            if k.kind == "exp" and k.inner is not None and k.inner.d.is_constant() and k.inner.d.leading_coefficient() <= 12]  # fmt: skip
+    inner = [k.inner for k in field.kernels if k.kind == "exp" and k.inner is not None and k.inner.d.is_constant()]
+    return [int(u.d.leading_coefficient()) for u in inner if u.d.leading_coefficient() <= 12]
 
 
 class Ends:

@@ -131,11 +131,11 @@ def proper_composite(analysis: Analysis, parameters: PARAMETERS) -> Finding | No
     rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, zero.curves), (one, one.curves)))
     for low, high, (d0, d1, e0, e1) in rows:
         growth = field.sub(field.mul(d0, e1), field.mul(e0, d1))
-        for part in signs.of(growth, low, high):
-            if part.sign < 0:
-                return _turns_back(analysis, between(part.low, part.high), d0, d1, parameters)
-            if part.sign == 0:
-                return _stands_still(analysis, between(part.low, part.high), parameters)
+        if growth.is_zero:
+            return _stands_still(analysis, between(low, high), parameters)
+        q = signs.find(growth, low, high, -1)
+        if q is not None:
+            return _turns_back(analysis, q, d0, d1, parameters)
     for (_, high, (a0, a1, _, _)), (_, _, (b0, b1, _, _)) in zip(rows, rows[1:]):
         step = field.sub(field.mul(a0, b1), field.mul(b0, a1))
         if step.is_zero:

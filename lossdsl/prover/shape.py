@@ -8,6 +8,7 @@ from flint import arb, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.ends import End
+from lossdsl.prover.extremes import largest_slope
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, exact, number, readable
@@ -161,9 +162,7 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
             if jump < 0:
                 at = where(side.label, analysis.axis, exact(joint.point), parameters)
                 witness = Witness(at, "kink", f"the slope in {variable} falls there")
-                detail = (
-                    f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(joint.point)}"
-                )
+                detail = f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(joint.point)}"
                 return Finding(name, REFUTED, detail, method="exact algebra", witness=witness)
         for i, slope in enumerate(slopes):
             q = analysis.falls(side, in_score, i)
@@ -207,8 +206,8 @@ def bounded_gradient(analysis: Analysis, parameters: PARAMETERS) -> Finding:
                 if not _finite_at(side, slope, joint.point):
                     raise Undecided(f"the slope at {analysis.axis} = {readable(joint.point)} may be infinite")
     try:
-        detail = f"the slope in score stays within {decimal(_sup(analysis, True), 6)} and"
-        detail += f" the slope in pred within {decimal(_sup(analysis, False), 6)} on [1e-6, 1-1e-6]"
+        detail = f"the slope in score stays within {_rounded(largest_slope(analysis, True))} and"
+        detail += f" the slope in pred within {_rounded(largest_slope(analysis, False))} on [1e-6, 1-1e-6]"
     except (Undecided, ZeroDivisionError):
         detail = "the slope in score is bounded"
     return proof("bounded_gradient", analysis, detail)
@@ -237,34 +236,9 @@ def _steep(analysis: Analysis, side: Side, slope: Element, high: bool, parameter
                    mend="clip the gradient, or clamp pred")  # fmt: skip
 
 
-def _sup(analysis: Analysis, in_score: bool) -> arb:
-    """The least bound of the slope's size: in score on the whole axis, in pred on [1e-6, 1-1e-6]."""
-    tiny = fmpq(1, 10**6)
-    best = arb(0)
-    for side in analysis.sides:
-        slopes = analysis.slopes(side, in_score)
-        for i, slope in enumerate(slopes):
-            parts = analysis.bends(side, in_score, i)
-            places = [parts[0].low, *(p.high for p in parts)]
-            for k, point in enumerate(places):
-                at_end = point.side != 0 or (not analysis.score and point.rational in (fmpq(0), fmpq(1)))
-                if at_end and in_score:
-                    value = limit(analysis, slope, analysis.end(k > 0))
-                elif at_end:
-                    value = _pred_edge(analysis, side, slope, k > 0, tiny)
-                else:
-                    value = side.signs.sharp(slope, point)
-                size = abs(value)
-                best = size if size > best else best
-    return best
-
-
-def _pred_edge(analysis: Analysis, side: Side, slope: Element, high: bool, tiny: fmpq) -> arb:
-    """The slope at pred = 1e-6 or 1 - 1e-6."""
-    if not analysis.score:
-        return side.signs.value(slope, rational_point(1 - tiny if high else tiny))
-    edge = (arb(tiny) / arb(1 - tiny)).log()
-    return analysis.signs.chart.value(slope, -edge if high else edge)
+def _rounded(bound: float) -> str:
+    """A bound in five digits; up to the last of them it is the least one."""
+    return f"{bound:.5g}"
 
 
 # -- where learning stops ------------------------------------------------------------------------------------------

@@ -170,7 +170,9 @@ def _torn(analysis: Analysis, side: Side, joint: Joint, parameters: PARAMETERS) 
     if joint.value is not None and side.jump(joint, joint.left.value, joint.right.value) == 0:
         value = f"{decimal(left)}, on the place itself {decimal(side.signs.value(joint.value, joint.point))}"
     witness = Witness(where(side.label, name, exact(joint.point), parameters), value, "the loss jumps there")
-    detail = f"{at_label(analysis, side)}the loss jumps at {name} = {place}, from {value}; no slope tells the training of it"
+    detail = (
+        f"{at_label(analysis, side)}the loss jumps at {name} = {place}, from {value}; no slope tells the training of it"
+    )
     return Finding("gradient", REFUTED, detail, method="exact algebra", witness=witness,
                    mend="use max, min, clamp or abs, which bend but do not tear, or make both branches of the if meet")  # fmt: skip
 
@@ -237,7 +239,5 @@ def _jumps_back(analysis: Analysis, side: Side, joint: Joint, way: int, paramete
     witness = Witness(
         where(side.label, name, exact(joint.point), parameters), f"{decimal(left)} to {decimal(right)}", why
     )
-    detail = (
-        f"{at_label(analysis, side)}the loss jumps {verb} at {name} = {readable(joint.point)}, away from the label"
-    )
+    detail = f"{at_label(analysis, side)}the loss jumps {verb} at {name} = {readable(joint.point)}, away from the label"
     return Finding("monotone", REFUTED, detail, method="exact algebra", witness=witness)

@@ -1,0 +1,162 @@
+"""The largest size of a slope, as an upper bound that is right to four digits: boxes, the most promising first."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import log
+
+from flint import arb, arb_series, fmpq
+
+from lossdsl.prover.analysis import Analysis, Side
+from lossdsl.prover.ends import LADDER, End, NoGerm
+from lossdsl.prover.field import Element
+from lossdsl.prover.limits import Undecided
+from lossdsl.prover.numeric import Chart, precision, sign_of_ball
+from lossdsl.prover.points import Point, float_of
+
+EDGE = 1e-6
+"""The bound in pred holds from here on; in score, expansions bound what is closer to an end."""
+TOLERANCE = 1e-6
+ROUGH = 1e-3
+ENOUGH = 120
+MAX_BOXES = 400
+
+
+def largest_slope(analysis: Analysis, in_score: bool) -> float:
+    """An upper bound of the slope's size: in score on the whole axis, in pred on [1e-6, 1-1e-6]."""
+    search = _Largest(analysis)
+    for side in analysis.sides:
+        slopes = analysis.slopes(side, in_score)
+        for i, slope in enumerate(slopes):
+            if slope.is_zero:
+                continue
+            value = analysis.field.value(slope)
+            if value is not None:
+                search.seen(abs(arb(value)))
+                continue
+            edges = [EDGE, EDGE]
+            for high in (False, True):
+                if in_score and i == (len(slopes) - 1 if high else 0):
+                    size, edges[high] = _near(analysis, slope, analysis.end(high))
+                    search.bound(size)
+            for chart, a, b in _stretches(analysis, side, i, edges[0], edges[1]):
+                search.add(chart, slope, a, b)
+    return search.run()
+
+
+def _near(analysis: Analysis, slope: Element, end: End) -> tuple[arb, float]:
+    """A ball around all sizes of the slope closer to an end than some d, and the d."""
+    for d in LADDER[1:]:
+        expansion = analysis.signs.ends.expansion(end, d)
+        with precision(192):
+            try:
+                germ = expansion.element(slope)
+                size = abs(expansion.bound(germ))
+                lead = germ.get((0, 0), fmpq(0))
+                # Good enough when the constant term is nearly all, or when all is small.
+                if size < TOLERANCE or size < abs(arb(lead)) * (1 + TOLERANCE):
+                    return size, d
+            except (NoGerm, ZeroDivisionError):
+                continue
+    raise Undecided("how steep the loss is next to an end")
+
+
+def _stretches(analysis: Analysis, side: Side, i: int, left: float, right: float) -> list[tuple[Chart, float, float]]:
+    """A piece, but for what is closer to pred = 0 than `left` or to 1 than `right`, as intervals of a chart."""
+    piece, signs = side.pieces[i], analysis.signs
+    if analysis.score:
+        far = [log((1 - d) / d) * (1 + 1e-12) for d in (left, right)]
+        low, high = max(-far[0], _low(piece.low, -far[0])), min(far[1], _high(piece.high, far[1]))
+        return [(signs.chart, low, high)] if low < high else []
+    out = []
+    low, high = max(left, _low(piece.low, left)), min(0.5, _high(piece.high, 1))
+    if low < high:
+        out.append((signs.chart, low, high))
+    # In the mirrored chart distances are from pred = 1.
+    low, high = max(right, float_of(1 - piece.high.low)), min(0.5, float_of(1 - piece.low.low))
+    if low < high:
+        out.append((signs.mirrored, low, high))
+    return out
+
+
+def _low(point: Point, far: float) -> float:
+    return far if point.side else float_of(point.low)
+
+
+def _high(point: Point, far: float) -> float:
+    return far if point.side else float_of(point.high)
+
+
+class _Largest:
+    """Boxes in a heap, the one with the largest bound on top."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.best = 0.0
+        self.heap: list[tuple[float, int, Chart, Element, float, float]] = []
+        self.count = 0
+        self.floor = 0.0
+
+    def seen(self, size: arb) -> None:
+        """A value that is taken."""
+        self.best = max(self.best, float(size.lower()))
+        self.floor = max(self.floor, float(size.upper()))
+
+    def bound(self, size: arb) -> None:
+        """A bound of what no box looks at."""
+        self.floor = max(self.floor, float(size.upper()))
+
+    def add(self, chart: Chart, slope: Element, a: float, b: float) -> None:
+        self.analysis.signs.budget.spend(2)
+        self.count += 1
+        upper = self._upper(chart, slope, a, b)
+        if upper > self.best:
+            heappush(self.heap, (-upper, self.count, chart, slope, a, b))
+
+    def _upper(self, chart: Chart, slope: Element, a: float, b: float) -> float:
+        count = chart.count(slope)
+        with precision(96):
+            middle = arb(a / 2 + b / 2)
+            at = self._value(chart, slope, middle, count)
+            if at is not None:
+                self.best = max(self.best, float(at.lower()))
+            box = arb_series([arb(a).union(arb(b)), 1])
+            try:
+                v = chart.element(slope, box, chart.kernels(box, count))
+            except (ZeroDivisionError, ValueError):
+                return float("inf")
+            if not v[0].is_finite():
+                return float("inf")
+            upper = float(abs(v[0]).upper())
+            if sign_of_ball(v[1]):
+                ends = [self._value(chart, slope, arb(t), count) for t in (a, b)]
+                if None not in ends:
+                    for value in ends:
+                        self.seen(value)
+                    return 0.0
+            elif v[1].is_finite() and at is not None:
+                upper = min(upper, float((at + abs(v[1]) * arb(b / 2 - a / 2)).upper()))
+            return upper
+
+    def _value(self, chart: Chart, slope: Element, t: arb, count: int) -> arb | None:
+        try:
+            size = abs(chart.element(slope, t, chart.kernels(t, count)))
+        except (ZeroDivisionError, ValueError):
+            return None
+        return size if size.is_finite() else None
+
+    def run(self) -> float:
+        while self.heap:
+            top = -self.heap[0][0]
+            least = max(self.best, self.floor)
+            # On a plateau the last digits would cost hundreds of boxes.
+            tolerance = TOLERANCE if self.count < ENOUGH else ROUGH
+            if top <= least * (1 + tolerance) + 1e-12:
+                return max(top, self.floor)
+            if self.count > MAX_BOXES:
+                raise Undecided("how steep the loss is at most")
+            _, _, chart, slope, a, b = heappop(self.heap)
+            m = (a * b) ** 0.5 if b > 4 * a > 0 else (a + b) / 2
+            self.add(chart, slope, a, m)
+            self.add(chart, slope, m, b)
+        return max(self.best, self.floor)
