@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from lossdsl.errors import LossError, LossSyntaxError
+
+if TYPE_CHECKING:
+    from lossdsl.formula import Formula
 
 TIMEOUT = 1.0  # seconds for the proofs of one formula, as on the command line
 LABELS = ("{0,1}", "{1}", "[0,1]")
@@ -27,7 +31,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     from lossdsl.checking import check
     from lossdsl.formula import parse
+    from lossdsl.grammar.dialects import write
     from lossdsl.report import error_report
+    from lossdsl.web.pytorch import source
 
     asked = _validated(request)
     try:
@@ -45,8 +51,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "report": report,
         "notes": notes,
         "pictures": _pictures(formula, report, asked),
-        "latex": _written(formula, "latex"),
-        "pytorch": _written(formula, "python"),
+        "latex": _attempt(lambda f: write(f.tree, "latex"), formula),
+        "pytorch": _attempt(source, formula),
     }
 
 
@@ -82,7 +88,7 @@ def _validated(request: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _pictures(formula: Any, report: dict[str, Any], asked: dict[str, Any]) -> list[dict[str, str]]:
+def _pictures(formula: Formula, report: dict[str, Any], asked: dict[str, Any]) -> list[dict[str, str]]:
     from lossdsl.curves import trace
     from lossdsl.formula import parse
     from lossdsl.web.picture import panel
@@ -117,11 +123,8 @@ def _reach(report: dict[str, Any]) -> float:
     return 8.0 if farthest <= 8 else 40.0
 
 
-def _written(formula: Any, dialect: str) -> str | None:
-    from lossdsl.grammar.dialects import write
-
+def _attempt(write: Callable[[Formula], str], formula: Formula) -> str | None:
     try:
-        text: str = write(formula.tree, dialect)
-    except LossError:
+        return write(formula)
+    except LossError:  # this language cannot say it
         return None
-    return text

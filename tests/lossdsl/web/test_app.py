@@ -147,8 +147,8 @@ def test_a_body_without_a_length_is_limited_too(client: Client) -> None:
 
 def test_a_client_that_leaves_is_forgotten(client: Client) -> None:
     body = json.dumps({"formula": HOSTILE["mixed kernels"]}).encode()
-    lines = ("POST /check HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(body)}")
-    head = "".join(f"{line}\r\n" for line in (*lines, ""))
+    lines = ["POST /check HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", client.port)) as connection:
             connection.sendall(head.encode() + body)
