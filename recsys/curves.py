@@ -9,7 +9,7 @@ import numpy as np
 
 from lossdsl.program import Program
 from lossdsl.recsys.dataset import Array
-from lossdsl.recsys.tape import BLOCK, Tape, interpret, tape
+from lossdsl.recsys.tape import BLOCK, Tape, interpret, interpreter, tape
 
 SPAN = 20.0
 CELLS = 4096
@@ -75,5 +75,5 @@ def evaluate(steps: Tape, score: Array, label: Array | float) -> Array:
         n = min(BLOCK, len(score) - start)
         regs[0, :n] = score[start : start + n]
         regs[1, :n] = labels[start : start + n]
-        out[start : start + n] = regs[interpret(steps.code, steps.constant, regs, n), :n]
+        out[start : start + n] = regs[interpret(interpreter(), steps.code, steps.constant, regs, n), :n]
     return out

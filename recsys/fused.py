@@ -9,7 +9,9 @@ from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.models import initial_mf
 from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.tape import interpreter
 
+KINDS = {"gd": kernels.GD, "adam": kernels.ADAM, "adagrad": kernels.ADAGRAD}
 # In the order in which they lie in the flat array.
 NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
 MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
@@ -47,23 +49,17 @@ class FusedEngine:
         """Trains once on `rows[order]`, in batches in that order."""
         assert self.loss is not None
         s, loss = self.settings, self.loss
-        shape = (self.data.users, self.data.items, s.dim)
-        what = (rows.user, rows.item, rows.label, order, s.batch_size)
-        how = (loss.cells, loss.span, loss.tape.code, loss.tape.constant, self._registers)
-        if s.optimizer == "gd" and s.clip > 0:
-            kernels.epoch_clipped(
-                self.weights, self.gradient, *shape, *what, s.lr, s.l2, s.l2_in_loss, s.clip, *how
-            )  # fmt: skip
-        elif s.optimizer == "gd":
-            kernels.epoch_gd(self.weights, *shape, *what, s.lr, s.l2 + s.l2_in_loss, *how)
-        else:
-            kind = kernels.ADAM if s.optimizer == "adam" else kernels.ADAGRAD
-            second = self.moments["second"]
-            first = self.moments.get("first", second)
-            decay = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
-            self.step = kernels.epoch_dense(
-                kind, self.weights, self.gradient, first, second, self.step, *shape, *what, s.lr, *decay, s.clip, *how
-            )
+        nothing = self.gradient[:0]
+        second = self.moments.get("second", nothing)
+        first = self.moments.get("first", nothing)
+        # Where nothing is clipped it does not matter on which side of the clipping L2 is added.
+        decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
+        self.step = kernels.epoch(
+            KINDS[s.optimizer], self.weights, self.gradient, first, second, self.step,
+            self.data.users, self.data.items, s.dim, rows.user, rows.item, rows.label, order, s.batch_size,
+            s.lr, decay, inside, s.clip,
+            loss.cells, loss.span, interpreter(), loss.tape.code, loss.tape.constant, self._registers,
+        )  # fmt: skip
 
     def scores(self, rows: Rows) -> Array:
         """The score of each row, in the dtype of the weights."""

@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from lossdsl.recsys.tape import interpret
+from lossdsl.recsys.tape import run_at
 
 # No `nnan` and `ninf` among the fast-math flags: a NaN has to reach the weights, where it is noticed.
 JIT: dict[str, Any] = dict(
@@ -21,8 +21,6 @@ JIT: dict[str, Any] = dict(
     error_model="numpy",
     fastmath={"reassoc", "contract", "nsz", "arcp", "afn"},
 )
-
-ADAM, ADAGRAD = 1, 2
 
 
 @numba.njit(**JIT)
@@ -43,17 +41,13 @@ def shuffle(order: Any, seed: Any) -> None:
 
 
 @numba.njit(**JIT)
-def _views(w: Any, users: int, items: int, dim: int) -> Any:
-    a, b = users * dim, items * dim
-    vectors_u = w[:a].reshape((users, dim))
-    vectors_i = w[a : a + b].reshape((items, dim))
-    return vectors_u, vectors_i, w[a + b : a + b + users], w[a + b + users : a + b + users + items]
-
-
-@numba.njit(**JIT)
 def scores(w: Any, users: int, items: int, dim: int, user: Any, item: Any, out: Any) -> None:
     """Writes the score of each (user, item) row to `out`."""
-    vu, vi, bu, bi = _views(w, users, items, dim)
+    a, b = users * dim, items * dim
+    vu = w[:a].reshape((users, dim))
+    vi = w[a : a + b].reshape((items, dim))
+    bu = w[a + b : a + b + users]
+    bi = w[a + b + users : a + b + users + items]
     base = w[w.shape[0] - 1]
     for j in range(user.shape[0]):
         u = np.uint64(user[j])
@@ -66,73 +60,92 @@ def scores(w: Any, users: int, items: int, dim: int, user: Any, item: Any, out: 
         out[j] = acc + bu[u] + bi[i] + base
 
 
-@numba.njit(**JIT)
-def slopes(z: Any, y: Any, m: int, cells: Any, span: float, code: Any, constant: Any, regs: Any, pick: Any) -> None:
-    """Replaces the first `m` scores in `z` by the loss's slope there, at the labels `y`.
+GD, ADAM, ADAGRAD = 0, 1, 2
 
-    A cell of the table holds the slope at its left edge and the rise to its right edge, or NaN where a straight line is
-    not good enough and the Program has to be evaluated; the outermost two cells always hold NaN.
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _largest(w: Any) -> Any:
+    # The one place where NaN may be ignored: it makes this loop a vector loop, and a NaN shows in the slopes anyway.
+    size = w.dtype.type(0.0)
+    for k in range(w.shape[0]):
+        size = max(size, abs(w[k]))
+    return size
+
+
+@numba.njit(**JIT)
+def epoch(
+    kind: int,
+    w: Any,
+    g: Any,
+    first: Any,
+    second: Any,
+    step: int,
+    users: int,
+    items: int,
+    dim: int,
+    user: Any,
+    item: Any,
+    label: Any,
+    order: Any,
+    batch: int,
+    lr: float,
+    decay: float,
+    inside: float,
+    clip: float,
+    cells: Any,
+    span: float,
+    address: int,
+    code: Any,
+    constant: Any,
+    regs: Any,
+) -> int:
+    """One epoch over `order`, in batches: the gradient of the mean loss of a batch, then a step of the optimizer.
+
+    With `g' = clip(gradient + inside * w) + decay * w`: gradient descent (`kind` 0) is `w -= lr * g'`; Adam (1; β 0.9,
+    0.999; ε 1e-8) and Adagrad (2; ε 1e-10) keep their moments in `first` and `second`. `g` comes and leaves as zeros.
+    `clip` 0 clips nothing. Returns the number of steps made so far.
+
+    `cells[label, k]` holds the slope at the left edge of cell k of `[-span, span]` and the rise to its right edge, or
+    NaN where the tape has to be run; no cells mean that it always has to.
     """
-    n = cells.shape[1]
-    hard = 0
-    if n == 0:
-        for j in range(m):
-            pick[j] = j
-        hard = m
-    else:
-        inverse = z.dtype.type(n / (2.0 * span))
-        offset = z.dtype.type(n / 2.0)
-        top = z.dtype.type(n - 0.5)
-        for j in range(m):
-            x = z[j] * inverse + offset
-            if not x > 0:  # NaN comes this way too
-                x = z.dtype.type(0.5)
-            if x > top:
-                x = top
-            cell = np.uint64(x)
-            f = x - z.dtype.type(cell)
-            label = np.uint64(y[j] > 0.5)
-            g = cells[label, cell, 0] + f * cells[label, cell, 1]
-            if g == g:
-                z[j] = g
-            else:
-                pick[hard] = j
-                hard += 1
-    width = regs.shape[1]
-    done = 0
-    while done < hard:
-        block = min(width, hard - done)
-        for b in range(block):
-            regs[0, b] = z[pick[done + b]]
-            regs[1, b] = y[pick[done + b]]
-        where = interpret(code, constant, regs, block)
-        for b in range(block):
-            z[pick[done + b]] = regs[where, b]
-        done += block
-
-
-@numba.njit(**JIT)
-def epoch_gd(
-    w: Any, users: int, items: int, dim: int, user: Any, item: Any, label: Any, order: Any, batch: int,
-    lr: float, decay: float, cells: Any, span: float, code: Any, constant: Any, regs: Any,
-) -> None:
-    """One epoch of plain gradient descent; what L2 does to the untouched rows is one factor, applied late."""
-    vu, vi, bu, bi = _views(w, users, items, dim)
+    a, b = users * dim, items * dim
+    vu = w[:a].reshape((users, dim))
+    vi = w[a : a + b].reshape((items, dim))
+    bu = w[a + b : a + b + users]
+    bi = w[a + b + users : a + b + users + items]
     last = w.shape[0] - 1
+    zero = w.dtype.type(0.0)
     one = w.dtype.type(1.0)
+    sparse = kind == 0
+    # Plain descent without clipping never looks at `g`, and may come with an empty one.
+    h = g if g.shape[0] == w.shape[0] else w
+    gu = h[:a].reshape((users, dim))
+    gi = h[a : a + b].reshape((items, dim))
+    hu = h[a + b : a + b + users]
+    hi = h[a + b + users : a + b + users + items]
+    met = np.full(users + items if sparse and clip > 0.0 else 0, -1, np.int64)
+    size = 0.0
     z = np.empty(batch, w.dtype)
     y = np.empty(batch, w.dtype)
     us = np.empty(batch, np.uint64)
     ts = np.empty(batch, np.uint64)
     pick = np.empty(batch, np.int64)
-    old = np.empty((batch, dim), w.dtype)
-    scale = one  # the parameters are `scale * w`
-    shrink = w.dtype.type(1.0 - lr * decay)
+    old = np.empty((batch if sparse else 0, dim), w.dtype)
     n = order.shape[0]
-    pos = 0
-    while pos < n:
+    count = cells.shape[1]
+    inverse = w.dtype.type(count / (2.0 * span))
+    offset = w.dtype.type(count / 2.0)
+    edge = w.dtype.type(count - 0.5)
+    width = regs.shape[1]
+    scale = one  # in sparse gradient descent the parameters are `scale * w`
+    shrink = w.dtype.type(1.0 - lr * (decay + inside))
+    rate = w.dtype.type(lr)
+    outer = w.dtype.type(decay)
+    inner = w.dtype.type(inside)
+    top = w.dtype.type(clip)
+    for pos in range(0, n, batch):
         m = min(batch, n - pos)
-        square = scale * scale
+        both = scale * scale
         for j in range(m):
             r = np.uint64(order[pos + j])
             u = np.uint64(user[r])
@@ -140,228 +153,177 @@ def epoch_gd(
             us[j] = u
             ts[j] = i
             y[j] = label[r]
-            acc = w.dtype.type(0.0)
+            acc = zero
             for k in range(dim):
                 acc += vu[u, k] * vi[i, k]
-            z[j] = acc * square + (bu[u] + bi[i] + w[last]) * scale
-        slopes(z, y, m, cells, span, code, constant, regs, pick)
-        # new = shrink * old - lr * gradient, in units of the new scale; vectors carry one factor of the old scale.
-        fresh = scale * shrink
-        step = w.dtype.type(lr / m) / fresh
-        total = w.dtype.type(0.0)
-        for j in range(m):
-            # A row that comes twice in a batch has to give its old value twice.
-            u = us[j]
-            for k in range(dim):
-                old[j, k] = vu[u, k]
-            z[j] *= step
-            total += z[j]
+            z[j] = acc * both + (bu[u] + bi[i] + w[last]) * scale
+        # Scores become slopes: from the table, and from the tape where the table says NaN.
+        hard = 0
+        if count == 0:
+            for j in range(m):
+                pick[j] = j
+            hard = m
+        else:
+            for j in range(m):
+                x = z[j] * inverse + offset
+                if not x > zero:  # NaN comes this way too
+                    x = zero
+                if x > edge:
+                    x = edge
+                cell = np.uint64(x)
+                f = x - w.dtype.type(cell)
+                liked = np.uint64(y[j] > 0.5)
+                s = cells[liked, cell, 0] + f * cells[liked, cell, 1]
+                if s == s:
+                    z[j] = s
+                else:
+                    pick[hard] = j
+                    hard += 1
+        for done in range(0, hard, width):
+            block = min(width, hard - done)
+            for b in range(block):
+                regs[0, b] = z[pick[done + b]]
+                regs[1, b] = y[pick[done + b]]
+            where = run_at(address, code, constant, regs, block)
+            for b in range(block):
+                z[pick[done + b]] = regs[where, b]
+        total = zero
+        careful = False
+        everywhere = False
+        if sparse and clip > 0.0:
+            # No entry of the gradient is larger than the sum of the slopes times the largest parameter.
+            steep = 0.0
+            for j in range(m):
+                steep += abs(z[j])
+            steep /= m
+            if pos % (32 * batch) == 0:
+                size = _largest(w) * scale
+            careful = not (max(1.0, size) * steep + inside * size < clip)
+            # Rows that the batch does not touch are clipped too, if what L2 alone asks of them is too much.
+            everywhere = not inside * size < clip
+            size += lr * max(1.0, size) * steep
+        if careful:
+            fresh = scale * shrink
+            mean = w.dtype.type(1.0 / m)
+            for j in range(m):
+                u = us[j]
+                i = ts[j]
+                s = z[j] * mean
+                c = s * scale
+                for k in range(dim):
+                    gu[u, k] += c * vi[i, k]
+                for k in range(dim):
+                    gi[i, k] += c * vu[u, k]
+                hu[u] += s
+                hi[i] += s
+                total += s
+            if everywhere:
+                g[last] = total
+                for k in range(w.shape[0]):
+                    x = w[k] * scale
+                    w[k] = (x - rate * (max(-top, min(top, g[k] + inner * x)) + outer * x)) / fresh
+                    g[k] = zero
+                scale = fresh
+                continue
+            for j in range(m):
+                u = us[j]
+                i = ts[j]
+                if met[u] != pos:
+                    met[u] = pos
+                    for k in range(dim):
+                        x = vu[u, k] * scale
+                        vu[u, k] = (x - rate * (max(-top, min(top, gu[u, k] + inner * x)) + outer * x)) / fresh
+                        gu[u, k] = zero
+                    x = bu[u] * scale
+                    bu[u] = (x - rate * (max(-top, min(top, hu[u] + inner * x)) + outer * x)) / fresh
+                    hu[u] = zero
+                if met[np.uint64(users) + i] != pos:
+                    met[np.uint64(users) + i] = pos
+                    for k in range(dim):
+                        x = vi[i, k] * scale
+                        vi[i, k] = (x - rate * (max(-top, min(top, gi[i, k] + inner * x)) + outer * x)) / fresh
+                        gi[i, k] = zero
+                    x = bi[i] * scale
+                    bi[i] = (x - rate * (max(-top, min(top, hi[i] + inner * x)) + outer * x)) / fresh
+                    hi[i] = zero
+            x = w[last] * scale
+            w[last] = (x - rate * (max(-top, min(top, total + inner * x)) + outer * x)) / fresh
+            scale = fresh
+        elif sparse:
+            # new = shrink * old - lr * gradient, in units of the new scale; vectors bring one factor of the old scale.
+            fresh = scale * shrink
+            per_row = w.dtype.type(lr / m) / fresh
+            for j in range(m):
+                u = us[j]
+                for k in range(dim):
+                    old[j, k] = vu[u, k]
+                z[j] *= per_row
+                total += z[j]
+            for j in range(m):
+                u = us[j]
+                i = ts[j]
+                c = z[j] * scale
+                for k in range(dim):
+                    vu[u, k] -= c * vi[i, k]
+                bu[u] -= z[j]
+            for j in range(m):
+                i = ts[j]
+                c = z[j] * scale
+                for k in range(dim):
+                    vi[i, k] -= c * old[j, k]
+                bi[i] -= z[j]
+            w[last] -= total
+            scale = fresh
+        if sparse:
+            if scale < 1e-3:
+                for k in range(w.shape[0]):
+                    w[k] *= scale
+                scale = one
+            continue
+        mean = w.dtype.type(1.0 / m)
         for j in range(m):
             u = us[j]
             i = ts[j]
-            c = z[j] * scale
+            c = z[j] * mean
             for k in range(dim):
-                vu[u, k] -= c * vi[i, k]
-            bu[u] -= z[j]
-        for j in range(m):
-            i = ts[j]
-            c = z[j] * scale
+                gu[u, k] += c * vi[i, k]
             for k in range(dim):
-                vi[i, k] -= c * old[j, k]
-            bi[i] -= z[j]
-        w[last] -= total
-        scale = fresh
-        if scale < 1e-3:
-            for k in range(w.shape[0]):
-                w[k] *= scale
-            scale = one
-        pos += m
-    if scale != one:
-        for k in range(w.shape[0]):
-            w[k] *= scale
-
-
-@numba.njit(**JIT)
-def _gradient(
-    w: Any, g: Any, users: int, items: int, dim: int, user: Any, item: Any, label: Any, order: Any, pos: int, m: int,
-    z: Any, y: Any, pick: Any, cells: Any, span: float, code: Any, constant: Any, regs: Any,
-) -> None:
-    """Adds the gradient of the mean loss of rows `order[pos : pos + m]` to `g`."""
-    vu, vi, bu, bi = _views(w, users, items, dim)
-    gu, gi, hu, hi = _views(g, users, items, dim)
-    last = w.shape[0] - 1
-    for j in range(m):
-        r = np.uint64(order[pos + j])
-        u = np.uint64(user[r])
-        i = np.uint64(item[r])
-        y[j] = label[r]
-        acc = w.dtype.type(0.0)
-        for k in range(dim):
-            acc += vu[u, k] * vi[i, k]
-        z[j] = acc + bu[u] + bi[i] + w[last]
-    slopes(z, y, m, cells, span, code, constant, regs, pick)
-    mean = w.dtype.type(1.0 / m)
-    total = w.dtype.type(0.0)
-    for j in range(m):
-        r = np.uint64(order[pos + j])
-        u = np.uint64(user[r])
-        i = np.uint64(item[r])
-        c = z[j] * mean
-        for k in range(dim):
-            gu[u, k] += c * vi[i, k]
-        for k in range(dim):
-            gi[i, k] += c * vu[u, k]
-        hu[u] += c
-        hi[i] += c
-        total += c
-    g[last] += total
-
-
-@numba.njit(**JIT)
-def epoch_clipped(
-    w: Any, g: Any, users: int, items: int, dim: int, user: Any, item: Any, label: Any, order: Any, batch: int,
-    lr: float, decay: float, decay_inside: float, clip: float,
-    cells: Any, span: float, code: Any, constant: Any, regs: Any,
-) -> None:
-    """Gradient descent with each entry of the gradient clipped: w -= lr * (clip(gradient + inside * w) + decay * w).
-
-    `g` comes and leaves as zeros. Rows that a batch does not touch only shrink; they are shrunk when next met, so the
-    gradient of a row is clipped in true units.
-    """
-    z = np.empty(batch, w.dtype)
-    y = np.empty(batch, w.dtype)
-    pick = np.empty(batch, np.int64)
-    vu, vi, bu, bi = _views(w, users, items, dim)
-    gu, gi, hu, hi = _views(g, users, items, dim)
-    last = w.shape[0] - 1
-    seen_u = np.zeros(users, np.int64)
-    seen_i = np.zeros(items, np.int64)
-    n = order.shape[0]
-    steps = (n + batch - 1) // batch
-    shrink = 1.0 - lr * (decay + decay_inside)
-    powers = np.empty(steps + 1, w.dtype)
-    power = 1.0
-    for t in range(steps + 1):
-        powers[t] = power
-        power *= shrink
-    rate = w.dtype.type(lr)
-    outside = w.dtype.type(decay)
-    inside = w.dtype.type(decay_inside)
-    top = w.dtype.type(clip)
-    for t in range(steps):
-        pos = t * batch
-        m = min(batch, n - pos)
-        for j in range(m):
-            r = np.uint64(order[pos + j])
-            u = np.uint64(user[r])
-            i = np.uint64(item[r])
-            if seen_u[u] < t:
-                late = powers[t - seen_u[u]]
-                for k in range(dim):
-                    vu[u, k] *= late
-                bu[u] *= late
-                seen_u[u] = t
-            if seen_i[i] < t:
-                late = powers[t - seen_i[i]]
-                for k in range(dim):
-                    vi[i, k] *= late
-                bi[i] *= late
-                seen_i[i] = t
-        _gradient(
-            w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs
-        )
-        for j in range(m):
-            r = np.uint64(order[pos + j])
-            u = np.uint64(user[r])
-            i = np.uint64(item[r])
-            if seen_u[u] == t:
-                for k in range(dim):
-                    x = max(-top, min(top, gu[u, k] + inside * vu[u, k]))
-                    vu[u, k] -= rate * (x + outside * vu[u, k])
-                    gu[u, k] = 0
-                x = max(-top, min(top, hu[u] + inside * bu[u]))
-                bu[u] -= rate * (x + outside * bu[u])
-                hu[u] = 0
-                seen_u[u] = t + 1
-            if seen_i[i] == t:
-                for k in range(dim):
-                    x = max(-top, min(top, gi[i, k] + inside * vi[i, k]))
-                    vi[i, k] -= rate * (x + outside * vi[i, k])
-                    gi[i, k] = 0
-                x = max(-top, min(top, hi[i] + inside * bi[i]))
-                bi[i] -= rate * (x + outside * bi[i])
-                hi[i] = 0
-                seen_i[i] = t + 1
-        x = max(-top, min(top, g[last] + inside * w[last]))
-        w[last] -= rate * (x + outside * w[last])
-        g[last] = 0
-    for u in range(users):
-        late = powers[steps - seen_u[u]]
-        for k in range(dim):
-            vu[u, k] *= late
-        bu[u] *= late
-    for i in range(items):
-        late = powers[steps - seen_i[i]]
-        for k in range(dim):
-            vi[i, k] *= late
-        bi[i] *= late
-
-
-@numba.njit(**JIT)
-def epoch_dense(
-    kind: int, w: Any, g: Any, first: Any, second: Any, step: int,
-    users: int, items: int, dim: int, user: Any, item: Any, label: Any, order: Any, batch: int,
-    lr: float, decay: float, decay_inside: float, clip: float,
-    cells: Any, span: float, code: Any, constant: Any, regs: Any,
-) -> int:
-    """One epoch of Adam (β 0.9, 0.999, ε 1e-8) or Adagrad (ε 1e-10), whose steps move every parameter.
-
-    `g` comes and leaves as zeros, `first` and `second` are the running moments; returns the number of steps so far.
-    """
-    z = np.empty(batch, w.dtype)
-    y = np.empty(batch, w.dtype)
-    pick = np.empty(batch, np.int64)
-    n = order.shape[0]
-    outside = w.dtype.type(decay)
-    inside = w.dtype.type(decay_inside)
-    top = w.dtype.type(clip if clip > 0 else np.inf)
-    zero = w.dtype.type(0.0)
-    pos = 0
-    while pos < n:
-        m = min(batch, n - pos)
-        _gradient(
-            w, g, users, items, dim, user, item, label, order, pos, m, z, y, pick, cells, span, code, constant, regs
-        )
-        if clip > 0:
-            for k in range(w.shape[0]):
-                g[k] = max(-top, min(top, g[k] + inside * w[k]))
+                gi[i, k] += c * vu[u, k]
+            hu[u] += c
+            hi[i] += c
+            total += c
+        g[last] += total
         step += 1
+        if clip > 0.0:
+            for k in range(w.shape[0]):
+                g[k] = max(-top, min(top, g[k] + inner * w[k]))
         if kind == 1:
             b1 = w.dtype.type(0.9)
             b2 = w.dtype.type(0.999)
             c1 = w.dtype.type(1.0 - 0.9)
             c2 = w.dtype.type(1.0 - 0.999)
-            rate = w.dtype.type(lr / (1.0 - 0.9**step))
-            root = w.dtype.type(1.0 / np.sqrt(1.0 - 0.999**step))
+            fast = w.dtype.type(lr / (1.0 - np.exp(step * np.log(0.9))))
+            root = w.dtype.type(1.0 / np.sqrt(-np.expm1(step * np.log(0.999))))
             tiny = w.dtype.type(1e-8)
             for k in range(w.shape[0]):
-                x = g[k] + outside * w[k]
+                x = g[k] + outer * w[k]
                 g[k] = zero
-                a = b1 * first[k] + c1 * x
-                b = b2 * second[k] + c2 * x * x
-                first[k] = a
-                second[k] = b
-                w[k] -= rate * a / (np.sqrt(b) * root + tiny)
+                p = b1 * first[k] + c1 * x
+                q = b2 * second[k] + c2 * x * x
+                first[k] = p
+                second[k] = q
+                w[k] -= fast * p / (np.sqrt(q) * root + tiny)
         else:
-            rate = w.dtype.type(lr)
             tiny = w.dtype.type(1e-10)
             for k in range(w.shape[0]):
-                x = g[k] + outside * w[k]
+                x = g[k] + outer * w[k]
                 g[k] = zero
-                b = second[k] + x * x
-                second[k] = b
-                w[k] -= rate * x / (np.sqrt(b) + tiny)
-        pos += m
+                q = second[k] + x * x
+                second[k] = q
+                w[k] -= rate * x / (np.sqrt(q) + tiny)
+    if scale != one:
+        for k in range(w.shape[0]):
+            w[k] *= scale
     return step
 
 

@@ -44,8 +44,15 @@ class BiasedMF(nn.Module):
     """
 
     def __init__(
-        self, users: int, items: int, dim: int, *, init_std: float = 0.01, init_bias_std: float = 0.0,
-        global_bias: float = 0.1, seed: int = 0,
+        self,
+        users: int,
+        items: int,
+        dim: int,
+        *,
+        init_std: float = 0.01,
+        init_bias_std: float = 0.0,
+        global_bias: float = 0.1,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         start = initial_mf(users, items, dim, init_std, init_bias_std, global_bias, seed)
@@ -104,8 +111,17 @@ class Inputs(nn.Module):
     """A user and an item as one row of numbers: their embeddings, their features, or both."""
 
     def __init__(
-        self, users: int, items: int, dim: int, *, init_std: float, seed: int, embed: bool = True,
-        user_features: np.ndarray | None = None, item_features: np.ndarray | None = None, contexts: int = 0,
+        self,
+        users: int,
+        items: int,
+        dim: int,
+        *,
+        init_std: float,
+        seed: int,
+        embed: bool = True,
+        user_features: np.ndarray | None = None,
+        item_features: np.ndarray | None = None,
+        contexts: int = 0,
     ) -> None:
         super().__init__()
         random = np.random.default_rng([seed, 1])
@@ -197,13 +213,24 @@ def build(settings: Settings, data: Dataset, seed: int) -> nn.Module:
     assert settings.layers is not None and settings.dropout is not None
     if settings.model == "biasedmf":
         model: nn.Module = BiasedMF(
-            data.users, data.items, settings.dim, init_std=settings.init_std, init_bias_std=settings.init_bias_std,
-            global_bias=settings.global_bias, seed=seed,
+            data.users,
+            data.items,
+            settings.dim,
+            init_std=settings.init_std,
+            init_bias_std=settings.init_bias_std,
+            global_bias=settings.global_bias,
+            seed=seed,
         )
     else:
         inputs = Inputs(
-            data.users, data.items, settings.dim, init_std=settings.init_std, seed=seed, embed=not data.documents,
-            user_features=data.user_features, item_features=data.item_features,
+            data.users,
+            data.items,
+            settings.dim,
+            init_std=settings.init_std,
+            seed=seed,
+            embed=not data.documents,
+            user_features=data.user_features,
+            item_features=data.item_features,
             contexts=0 if data.train.context is None else data.train.context.shape[1],
         )
         kind = DeepModel if settings.model == "deepmodel" else RankNet

@@ -38,12 +38,13 @@ class Objective:
         elif isinstance(loss, Program):
             self._program = loss
         elif callable(loss):
-            self._module = loss
             formula = getattr(loss, "formula", None)
             # A module with parameters that are being trained is more than its formula.
             trainable = any(p.requires_grad for p in loss.parameters()) if hasattr(loss, "parameters") else False
             if isinstance(formula, Formula) and not trainable:
                 self.formula = formula
+            else:
+                self._module = loss
         else:
             raise LossError(f"a loss is a formula, a Program or a callable, not {type(loss).__name__}")
         if uses_label is None:
@@ -89,12 +90,22 @@ class Objective:
             raise LossError("a bare Program trains on the fused engine only; give the formula for torch")
         from lossdsl.loss import compile
 
-        return compile(self.formula)
+        return compile(self.formula, pairwise=False, validate=False)
+
+    @cached_property
+    def _pair_module(self) -> Callable[..., Tensor] | None:
+        if self.formula is None:
+            return None
+        from lossdsl.loss import compile
+
+        return compile(self.formula, pairwise=True, validate=False)
 
     def pair(self, difference: Tensor) -> Tensor:
         """The mean loss of pairs whose better item is ahead by `difference`."""
         import torch
 
+        if self._pair_module is not None:
+            return self._pair_module(score=difference)
         ahead = self.module(score=difference, label=torch.ones_like(difference))
         if not self.uses_label:
             return ahead

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from lossdsl.errors import LossError
 from lossdsl.program import Program
@@ -93,11 +97,16 @@ def tape(program: Program, parameters: Mapping[str, float] | None = None) -> Tap
     return Tape(np.array(code, np.int32).reshape(-1, 5), np.array(constants, np.float64), count)
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"contract", "nsz"})
-def interpret(code: Any, constant: Any, regs: Any, n: int) -> int:
-    """Runs the steps over `regs[:, :n]`; returns the register that holds the slope. Kinks follow PyTorch's rule."""
+def _interpret(code_at: Any, constant_at: Any, regs_at: Any, steps: int, registers: int, n: int) -> int:
+    """Runs the steps over `regs[:, :n]`; returns the register that holds the slope. Kinks follow PyTorch's rule.
+
+    A C function, called by its address: inlined into every kernel it would be compiled again with each.
+    """
+    code = numba.carray(code_at, (steps, 5))
+    constant = numba.carray(constant_at, (steps,))
+    regs = numba.carray(regs_at, (registers, BLOCK))
     where = 0
-    for s in range(code.shape[0]):
+    for s in range(steps):
         op = code[s, 0]
         where = code[s, 1]
         o = regs[where]
@@ -200,3 +209,40 @@ def interpret(code: Any, constant: Any, regs: Any, n: int) -> int:
                 else:
                     o[j] = w * b[j] + (1.0 - w) * c[j]
     return where
+
+
+_SIGNATURE = "int64(CPointer(int32), CPointer(float64), CPointer(float64), int64, int64, int64)"
+
+
+@cache
+def _compiled() -> Any:
+    options: dict[str, Any] = dict(cache=True, error_model="numpy", boundscheck=False, fastmath={"contract", "nsz"})
+    return numba.cfunc(_SIGNATURE, **options)(_interpret)
+
+
+def interpreter() -> int:
+    """Address of the interpreter's machine code, which is made, or found in the cache, when first asked for."""
+    address: int = _compiled().address
+    return address
+
+
+@intrinsic
+def run_at(typing: Any, address: Any, code: Any, constant: Any, regs: Any, n: Any) -> Any:
+    """Calls the interpreter at `address` on these arrays; returns the register of the slope."""
+    signature = types.int64(types.int64, code, constant, regs, types.int64)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip(sig.args[1:4], args[1:4])]
+        i64, byte = ir.IntType(64), ir.IntType(8).as_pointer()
+        function = ir.FunctionType(i64, [byte, byte, byte, i64, i64, i64]).as_pointer()
+        sizes = [builder.extract_value(array.shape, 0) for array in (arrays[0], arrays[2])]
+        data = [builder.bitcast(array.data, byte) for array in arrays]
+        return builder.call(builder.inttoptr(args[0], function), [*data, *sizes, args[4]])
+
+    return signature, generate
+
+
+@numba.njit(cache=True, nogil=True)
+def interpret(address: int, code: Any, constant: Any, regs: Any, n: int) -> int:
+    """Runs a tape from Python, with `interpreter()` as address: `regs[0, :n]` are scores, `regs[1, :n]` labels."""
+    return run_at(address, code, constant, regs, n)

@@ -63,7 +63,13 @@ class Trainer:
     """
 
     def __init__(
-        self, loss: Any, data: Dataset, settings: Settings = DEFAULTS, *, seed: int = 0, engine: str = "auto",
+        self,
+        loss: Any,
+        data: Dataset,
+        settings: Settings = DEFAULTS,
+        *,
+        seed: int = 0,
+        engine: str = "auto",
         device: str = "cpu",
     ) -> None:
         self.settings = settings.resolve()

@@ -1,0 +1,56 @@
+"""Tables of slopes: close where they answer, silent at kinks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lossdsl.formula import parse
+from lossdsl.lowering import lower
+from lossdsl.recsys.curves import CELLS, SPAN, Curves, curves, evaluate
+
+LOSSES = ["bce", "mse", "hinge", "squared_hinge", "focal", "maxr", "sumr", "logmin", "huber", "exponential"]
+
+
+def look_up(made: Curves, score: np.ndarray, label: int) -> np.ndarray:
+    """The naive twin of what the kernel does with a table."""
+    place = (score + SPAN) / (2 * SPAN) * CELLS
+    cell = np.clip(place.astype(int), 0, CELLS - 1)
+    value, rise = made.cells[label, cell].T
+    return value + (place - cell) * rise
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_cell_that_answers_is_right(name: str, label: int) -> None:
+    program = lower(parse(name), axis="score")
+    made = curves(program)
+    score = np.random.default_rng(0).uniform(-SPAN, SPAN, 5000)
+    table = look_up(made, score, label)
+    exact = evaluate(made.tape, score, float(label))
+    answered = np.isfinite(table)
+    assert answered.mean() > 0.9
+    scale = np.abs(exact[np.abs(score) < 2]).mean()
+    np.testing.assert_allclose(table[answered], exact[answered], rtol=2e-4, atol=2e-6 * scale)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-1900, 1900), st.integers(1, 100))
+def test_a_jump_is_left_to_the_tape(hundredths: int, height: int) -> None:
+    at = hundredths / 100
+    made = curves(lower(parse(f"max(score - ({at!r}), 0)*{height}"), axis="score"))
+    cell = int((at + SPAN) / (2 * SPAN) * CELLS)
+    near = made.cells[1, max(cell - 1, 0) : cell + 2, 0]
+    assert np.isnan(near).any()
+    assert np.isnan(made.cells[1, 1:-1, 0]).sum() <= 2
+
+
+def test_float64_has_no_table() -> None:
+    assert curves(lower(parse("bce"), axis="score"), dtype="float64").cells.shape == (2, 0, 2)
+
+
+def test_outside_the_table_is_left_to_the_tape() -> None:
+    made = curves(lower(parse("bce"), axis="score"))
+    assert np.isnan(made.cells[:, [0, -1]]).all()
