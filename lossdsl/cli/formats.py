@@ -87,7 +87,10 @@ class Printer:
         read_as = "" if data["dialect"] == "lossdsl" else f" (read as {data['dialect']})"
         click.echo(f"{place}{data['formula']}{read_as}\n  {verdict}")
         width = max(len(name) for name in data["properties"]) if data["properties"] else 0
+        shared = _shared_reason(data["properties"])
         for name, finding in data["properties"].items():
+            if shared and finding["status"] == "undecided" and finding["detail"] == shared:
+                continue
             mark = paint(self.marks[finding["status"]], fg=_colour(finding))
             words = []
             if finding["status"] == "refuted":
@@ -103,6 +106,8 @@ class Printer:
                 click.echo(f"    {'':<{width}}  witness: {at}: {witness['why']}")
             if finding.get("mend") and finding["status"] == "refuted":
                 click.echo(f"    {'':<{width}}  hint: {finding['mend']}")
+        if shared:
+            click.echo(f"  {paint(self.marks['undecided'], fg='yellow')} {'the others':<{width}}  {shared}")
         if data["kinks"]:
             corners = "; ".join(", ".join(f"{k} = {_exact(v)}" for k, v in kink.items()) for kink in data["kinks"])
             click.echo(f"  kinks: {corners}")
@@ -126,6 +131,12 @@ class Printer:
             where = f"file={_property(entry.path)},line={entry.line},col={column}," if entry.path else ""
             kind = "warning" if row["status"] == "undecided" else kinds[row["severity"]]
             click.echo(f"::{kind} {where}title=lossdsl {row['code']}::{_data(row['message'])}")
+
+
+def _shared_reason(properties: dict[str, dict[str, Any]]) -> str | None:
+    """The one reason why most properties are undecided (a loss that is not defined, say): worth one line, not ten."""
+    details = [f["detail"] for f in properties.values() if f["status"] == "undecided"]
+    return details[0] if len(details) > 3 and len(set(details)) == 1 else None
 
 
 def _colour(finding: dict[str, Any]) -> str:

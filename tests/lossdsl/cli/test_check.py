@@ -135,3 +135,9 @@ def test_json_fields_are_the_documented_ones() -> None:
     monotone = report["properties"]["monotone"]
     assert {"status", "strict", "proved_on", "code", "method", "detail", "witness"} <= set(monotone)
     assert set(monotone["witness"]) == {"at", "value", "why"}
+
+
+def test_one_reason_for_many_takes_one_line() -> None:
+    output = run("sqrt(label-pred)").output
+    assert output.count("not defined everywhere") == 1
+    assert "? the others" in output
