@@ -15,6 +15,7 @@ from lossdsl.grammar.numerals import write_constant, write_decimal
 from lossdsl.grammar.operators import OPERATORS
 from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, Tree, names, walk
 
+# Ten nested `max`, each in `clamp(…, 1e-5, 1e5)`, take 4,295 characters in canonical spelling; 4,096 would refuse them.
 MAX_CHARACTERS = 8192
 MAX_BRACKETS = 64
 MAX_NODES = 1000

@@ -33,9 +33,9 @@ class Entry:
         """The entry as `lossdsl explain` prints it."""
         options = "".join(f" {option}" for option in self.options)
         options += f" --dialect {self.dialect}" if self.dialect != "lossdsl" else ""
-        parts = [f"{self.code}: {self.title}", fill(" ".join(self.meaning.split()), 96), fill(f"Why it matters: {self.matters}", 96)]
-        parts.append(f"Example:  {_shown(self.example)}{options}\nMended:   {_shown(self.mend)}")
-        return "\n\n".join(parts)
+        meaning, matters = fill(self.meaning, 96), fill(f"Why it matters: {self.matters}", 96)
+        pair = f"Example:  {_shown(self.example)}{options}\nMended:   {_shown(self.mend)}"
+        return "\n\n".join((f"{self.code}: {self.title}", meaning, matters, pair))
 
 
 @cache

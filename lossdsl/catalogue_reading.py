@@ -95,8 +95,8 @@ ENTRIES = (
     Entry(
         "LD010",
         "a character that only looks right",
-        "A letter of another alphabet that looks like a Latin one (the Cyrillic р for p), or a typographic sign (−, ×). Such "
-        " characters come in by copying from papers and web pages.",
+        "A letter of another alphabet that looks like a Latin one (the Cyrillic р for p), or a typographic sign (−). "
+        "Such characters come in by copying from papers and web pages.",
         "two names that look the same would be two different names.",
         "(label − рred)^2",
         "(label - pred)^2",
@@ -104,8 +104,8 @@ ENTRIES = (
     Entry(
         "LD011",
         "an assignment or ==",
-        "A formula is one expression. `=` stands behind `where` only, to give a parameter its value. There is no `==`: whether "
-        " the label is 1 is asked by `label > 0.5`. Python code is read with --dialect python.",
+        "A formula is one expression. `=` stands behind `where` only, to give a parameter its value. There is no `==`: "
+        "whether the label is 1 is asked by `label > 0.5`. Python code is read with --dialect python.",
         _UNREADABLE,
         "loss = -log(pred)",
         "-log(pred)",
@@ -154,8 +154,8 @@ ENTRIES = (
     Entry(
         "LD017",
         "a malformed `where`",
-        "Behind `where` stand `name = number` or `name in [low, high]`, with commas between. A number may have a sign, or "
-        " be a ratio: -0.5, 1e-6, 1/3. Nothing is computed there.",
+        "Behind `where` stand `name = number` or `name in [low, high]`, with commas between. A number may have a sign, "
+        "or be a ratio: -0.5, 1e-6, 1/3. Nothing is computed there.",
         _UNREADABLE,
         "pred^gamma where gamma",
         "pred^gamma where gamma = 2",

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, FormulaCommand
+
+if TYPE_CHECKING:
+    from lossdsl.formula import Formula
 
 _LONGEST = 2000
 
 
 @click.command("show", cls=FormulaCommand, epilog='Example: lossdsl show "focal where gamma = 1" --plot focal.svg')
 @click.argument("formula", nargs=1)
-@click.option("--dialect", default="auto", show_default=True, help="lossdsl, python, latex, autolossgen, autolossgen-plain.")
+@click.option("--dialect", default="auto", show_default=True, metavar="NAME",
+              help="lossdsl, python, latex, autolossgen, autolossgen-plain, or auto.")  # fmt: skip
 @click.option("--pairwise", is_flag=True, help="Read the formula as a loss of pairs.")
 @click.option("--plot", metavar="FILE", help="Draw value and slope into FILE (svg, png or pdf).")
 @click.option("--no-curves", is_flag=True, help="Leave the curves in the terminal out.")
@@ -44,9 +49,8 @@ def command(formula: str, dialect: str, pairwise: bool, plot: str | None, no_cur
     if not no_curves:
         from lossdsl.plot import terminal
 
-        width = 72
-        unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-        click.echo("\n" + terminal(loss, pairwise=pairs or None, width=width, unicode=unicode))
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        click.echo("\n" + terminal(loss, pairwise=pairs or None, unicode=unicode))
     if plot is not None:
         from lossdsl.plot import save
 
@@ -55,11 +59,12 @@ def command(formula: str, dialect: str, pairwise: bool, plot: str | None, no_cur
     return FINE
 
 
-def _verdict(loss: object, pairwise: bool) -> str:
+def _verdict(loss: Formula, pairwise: bool) -> str:
     from lossdsl.checking import check
-    from lossdsl.formula import Formula
+    from lossdsl.report import VERDICT
 
-    assert isinstance(loss, Formula)
     report = check(loss, pairwise=pairwise or None)
-    wrong = [name for name, finding in report.properties.items() if finding.status == "refuted"]
-    return str(report.verdict) + (f" (refuted: {', '.join(wrong)})" if wrong and report.verdict == "invalid" else "")
+    open_ones = [n for n in VERDICT if n in report.properties and report.properties[n].status == "refuted"]
+    if report.verdict == "unknown":
+        open_ones = [n for n in VERDICT if n in report.properties and report.properties[n].status == "undecided"]
+    return f"{report.verdict}: {', '.join(open_ones)}" if open_ones else report.verdict

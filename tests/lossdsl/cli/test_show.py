@@ -1,0 +1,90 @@
+"""`lossdsl show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lossdsl.cli.show import command
+
+
+def run(*args: str) -> Result:
+    result = CliRunner().invoke(command, list(args), standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def rows(*args: str) -> dict[str, str]:
+    output = run(*args, "--no-curves").stdout
+    return {line[:12].strip(): line[12:] for line in output.splitlines()}
+
+
+def test_what_was_read() -> None:
+    assert rows("-y*log(p) - (1-y)*log(1-p) + 0") == {
+        "formula": "-label*log(pred) - (1-label)*log(1-pred) + 0",
+        "simplified": "-label*log(pred) - (1-label)*log(1-pred)",
+        "latex": r"-y \log\left(\hat{y}\right) - \left(1 - y\right) \log\left(1 - \hat{y}\right) + 0",
+        "d/d pred": "(pred-label)/(pred-pred^2)",
+        "verdict": "valid",
+    }
+
+
+def test_a_simple_formula_is_simple_already() -> None:
+    assert rows("mse")["simplified"] == "as it is"
+
+
+def test_the_slope_is_along_the_score_where_there_is_one() -> None:
+    assert rows("exponential")["d/d score"] == "exp((1-2*label)*score)*(1-2*label)"
+
+
+def test_the_dialect_is_told() -> None:
+    assert rows("-torch.log(pred)")["read as"] == "python"
+    assert rows(r"\frac{1}{p}", "--dialect", "latex")["formula"] == "1/pred"
+
+
+def test_pairs() -> None:
+    assert rows("-logsigmoid(score)")["verdict"].startswith("invalid")
+    assert rows("-logsigmoid(score)", "--pairwise")["verdict"] == "valid"
+    assert rows("bpr")["verdict"] == "valid"
+
+
+def test_verdict_names_what_is_wrong() -> None:
+    assert rows("pred*label")["verdict"].startswith("invalid: ")
+    assert "monotone" in rows("pred*label")["verdict"]
+
+
+@pytest.mark.parametrize("formula", ["-log(pred)", "-(label*log(pred))", "-if(pred > 0.5, 1, 0)", "-1", "-pred"])
+def test_a_formula_may_begin_with_a_minus(formula: str) -> None:
+    assert rows(formula)["formula"] == formula
+    assert run(formula, "--no-curves").return_value == 0
+    assert run("--no-curves", "--", formula).return_value == 0
+
+
+@pytest.mark.parametrize("formula, code", [("-focal", "LD016"), ("", "LD001"), ("-log(", "LD004"), ("-a", "LD003")])
+def test_an_unreadable_formula_is_a_finding(formula: str, code: str) -> None:
+    result = run(formula)
+    assert result.return_value == 1
+    assert code in result.stderr and "hint:" in result.stderr and not result.stdout
+
+
+def test_an_unknown_option_is_wrong_usage() -> None:
+    import click
+
+    with pytest.raises(click.UsageError, match="--plott"):
+        run("--plott", "pred")
+
+
+def test_curves() -> None:
+    with_curves = run("focal").stdout
+    assert "value of" in with_curves and "slope of" in with_curves
+    assert len(with_curves.splitlines()) > 20
+
+
+def test_plot_writes_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "focal.svg"
+    result = run("focal", "--no-curves", "--plot", str(target))
+    assert "<svg" in target.read_text() and str(target) in result.stderr
