@@ -37,8 +37,10 @@ def test_threads_do_not_disturb_one_another(small) -> None:
 
 
 def test_an_explosion_is_told_not_raised(small) -> None:
-    got = fit("exponential", small, [small.test], optimizer="gd", lr=1e6, epochs=4)
-    assert got.best == -1 and "learning rate" in got.stopped and np.isnan(got.scores).all()
+    got = fit("exponential", small, [small.test], optimizer="gd", lr=1e6, epochs=20)
+    assert "learning rate" in got.stopped and len(got.history) < 20
+    never = fit("score*log(score - 1000)", small, [small.test], epochs=4)
+    assert never.best == -1 and "NaN" in never.stopped and np.isnan(never.scores).all()
 
 
 def test_the_state_is_that_of_the_best_epoch(small) -> None:
