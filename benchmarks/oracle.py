@@ -302,7 +302,7 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
     place = at["score" if oracle.score else "pred"]
     label = int(Fraction(str(at["label"]))) if "label" in at else None
     if isinstance(place, list):
-        yield from _recheck_between(oracle, name, number(Fraction(place[0])), number(Fraction(place[1])), label)
+        yield from _recheck_between(oracle, name, finding, number(Fraction(place[0])), number(Fraction(place[1])), label)
         return
     x = number(Fraction(place))
     if not oracle.score and not 0 < x < 1:
@@ -326,7 +326,7 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
             and not min(way * (value - before), way * (after - value)) < -abs(step)
         ):
             yield f"slope {mpmath.nstr(slope, 8)} at the witness {place}"
-    elif name == "gradient":
+    elif name == "gradient" or finding.witness.value == "jump":
         before, at_place, after = (oracle(x + k * step, label)[0] for k in (-1, 0, 1))
         if max(abs(before - at_place), abs(after - at_place)) < mpf(10) ** -30:
             yield f"no jump at the witness {place}"
@@ -361,12 +361,12 @@ def _falls(oracle: Oracle, x: Any, step: Any, label: int | None, in_score: bool)
     return bool(slope(x + step) < slope(x - step))
 
 
-def _recheck_between(oracle: Oracle, name: str, low: Any, high: Any, label: int | None) -> Iterator[str]:
+def _recheck_between(oracle: Oracle, name: str, finding: Finding, low: Any, high: Any, label: int | None) -> Iterator[str]:
     """A place known as an interval: the finding must show between its ends."""
     if name == "domain":
         # A divisor or an argument of log reaches zero inside: its size at the ends is small against the interval.
         return
-    if name in ("gradient", "monotone"):
+    if name in ("gradient", "monotone") or (finding.witness is not None and finding.witness.value == "jump"):
         for _ in range(330):
             m = (low + high) / 2
             a, b, c = (oracle(t, label)[0] for t in (low, m, high))
@@ -382,7 +382,7 @@ def _recheck_calibrated(oracle: Oracle, x: Any, eta: Any) -> Iterator[str]:
         return eta * oracle(t, 1)[0] + (1 - eta) * oracle(t, 0)[0]
 
     half = mpf(0) if oracle.score else mpf(1) / 2
-    if (x > half) == (eta > 0.5):
+    if x != half and (x > half) == (eta > 0.5):
         yield "the witness is on the right side"
         return
     value = loss(x)

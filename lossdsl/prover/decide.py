@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Tree, names
-from lossdsl.prover import flat, probability, shape, verdict
+from lossdsl.prover import flat, probability, probe, shape, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.limits import Budget, Undecided, Undefined
+from lossdsl.prover.terms import specialise
 from lossdsl.report import UNDECIDED, Exact, Finding
 
 
@@ -31,7 +32,8 @@ def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], ti
     {'domain': 'proved', 'monotone': 'proved'}
     """
     decision = Decision()
-    budget = Budget(seconds=timeout)
+    # A little less than allowed: the step at which the clock is looked at has to end, too.
+    budget = Budget(seconds=None if timeout is None else 0.92 * timeout)
     score = "score" in names(tree.root)
     parameters: dict[str, Fraction] = {}
     for binding in tree.where:
@@ -47,9 +49,11 @@ def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], ti
             if "domain" in wanted:
                 decision.findings["domain"] = verdict.undefined(failed, score, parameters)
             return decision
-        return _all_undecided(decision, wanted, f"at label {failed.label}: {failed.error}")
+        _all_undecided(decision, wanted, f"at label {failed.label}: {failed.error}")
+        return _look(decision, tree, labels, parameters, score, wanted)
     except Undecided as error:
-        return _all_undecided(decision, wanted, str(error))
+        _all_undecided(decision, wanted, str(error))
+        return _look(decision, tree, labels, parameters, score, wanted)
 
     def domain() -> Finding:
         return verdict.proof("domain", analysis, "real and finite everywhere")
@@ -87,6 +91,32 @@ def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], ti
             finding = Finding(name, UNDECIDED, "a value that grows beyond all bounds")
         if finding is not None:
             decision.findings[name] = finding
+    return decision
+
+
+def _look(
+    decision: Decision,
+    tree: Tree,
+    labels: tuple[Fraction, ...],
+    parameters: dict[str, Fraction],
+    score: bool,
+    wanted: tuple[str, ...],
+) -> Decision:
+    """A look at a few places, where exact algebra gave up: it can refute the domain, or that slopes point the right way."""
+    labelled = "label" in names(tree.root)
+    for label in labels:
+        try:
+            terms = specialise(tree.root, label, parameters, score)
+            found = probe.wrong_way(terms, label, Budget(20_000))
+        except Undefined as error:
+            if "domain" in wanted:
+                failed = AtLabel(label, error, labelled)
+                decision.findings["domain"] = verdict.undefined(failed, score, parameters)
+            return decision
+        except (Undecided, ZeroDivisionError, ValueError, OverflowError):
+            continue
+        if found is not None and "monotone" in wanted and decision.findings["monotone"].status == UNDECIDED:
+            decision.findings["monotone"] = verdict.seen_wrong(label, found, score, labelled, parameters)
     return decision
 
 

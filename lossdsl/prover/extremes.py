@@ -19,12 +19,12 @@ EDGE = 1e-6
 TOLERANCE = 1e-6
 ROUGH = 1e-3
 ENOUGH = 120
-MAX_BOXES = 400
+MAX_BOXES = 240
 
 
 def largest_slope(analysis: Analysis, in_score: bool) -> float:
     """An upper bound of the slope's size: in score on the whole axis, in pred on [1e-6, 1-1e-6]."""
-    search = _Largest(analysis)
+    search = _Largest(analysis, in_score)
     for side in analysis.sides:
         slopes = analysis.slopes(side, in_score)
         for i, slope in enumerate(slopes):
@@ -34,6 +34,7 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
             if value is not None:
                 search.seen(abs(arb(value)))
                 continue
+            search.pieces.append((side, i, slope))
             edges = [EDGE, EDGE]
             for high in (False, True):
                 if in_score and i == (len(slopes) - 1 if high else 0):
@@ -90,8 +91,10 @@ def _high(point: Point, far: float) -> float:
 class _Largest:
     """Boxes in a heap, the one with the largest bound on top."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, in_score: bool) -> None:
         self.analysis = analysis
+        self.in_score = in_score
+        self.pieces: list[tuple[Side, int, Element]] = []
         self.best = 0.0
         self.heap: list[tuple[float, int, Chart, Element, float, float]] = []
         self.count = 0
@@ -145,6 +148,21 @@ class _Largest:
             return None
         return size if size.is_finite() else None
 
+    def _by_bends(self) -> float:
+        """From the places where each slope turns, which takes a search for roots but no patience with plateaus."""
+        best = self.floor
+        for side, i, slope in self.pieces:
+            for part in self.analysis.bends(side, self.in_score, i)[:-1]:
+                best = max(best, float(abs(self.analysis.signs.sharp(slope, part.high)).upper()))
+            for chart, a, b in _stretches(self.analysis, side, i, EDGE, EDGE):
+                for t in (a, b):
+                    with precision(96):
+                        value = self._value(chart, slope, arb(t), chart.count(slope))
+                    if value is None:
+                        raise Undecided("how steep the loss is at most")
+                    best = max(best, float(value.upper()))
+        return best
+
     def run(self) -> float:
         while self.heap:
             top = -self.heap[0][0]
@@ -154,7 +172,7 @@ class _Largest:
             if top <= least * (1 + tolerance) + 1e-12:
                 return max(top, self.floor)
             if self.count > MAX_BOXES:
-                raise Undecided("how steep the loss is at most")
+                return self._by_bends()
             _, _, chart, slope, a, b = heappop(self.heap)
             m = (a * b) ** 0.5 if b > 4 * a > 0 else (a + b) / 2
             self.add(chart, slope, a, m)

@@ -350,10 +350,14 @@ class Field:
         q = fmpq(int(c), int(b))
         if n.leading_coefficient() < 0:
             n, q = -n, -q
+        if abs(int(q.p)) > MAX_EXP_POWER or int(q.q) > MAX_EXP_POWER:
+            # A kernel of its own: as a power of a smaller one it would have too high a degree. What is lost is only
+            # that the two are seen to be powers of each other.
+            n, d, q = abs(int(q.p)) * n, int(q.q) * d, fmpq(1 if q > 0 else -1)
         key = ("exp", poly_key(n), poly_key(d))
         order = self._order(key, int(q.q))
         times = int(q.p) * (order // int(q.q))
-        if abs(times) > MAX_EXP_POWER * order or abs(times) > MAX_DEGREE:
+        if abs(times) > MAX_DEGREE:
             raise Undecided("the exact form has too large an exponent")
         kernel = self._kernel(key, Kernel("exp", inner=self.quotient(n, d * order)))
         return self.power(kernel, times)

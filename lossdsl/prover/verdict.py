@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from flint import fmpq
+from flint import arb, fmpq
 
 from lossdsl.grammar.printer import show_node
 from lossdsl.prover.analysis import Analysis, AtLabel, Joint, Side, refine
@@ -209,6 +209,21 @@ def _wrong_way(analysis: Analysis, side: Side, i: int, way: int, q: fmpq, parame
                       f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 {at_label(analysis, side)}".rstrip())  # fmt: skip
     detail = f"{at_label(analysis, side)}the loss {verb} with {name} {span}, away from the label"
     return Finding("monotone", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def seen_wrong(
+    label: Fraction, found: tuple[fmpq, arb], score: bool, labelled: bool, parameters: PARAMETERS
+) -> Finding:
+    """`monotone`, refuted by a slope at one place, without an analysis."""
+    q, slope = found
+    name, point = "score" if score else "pred", rational_point(q)
+    shown = f" at label {number(label)}" if labelled else ""
+    why = f"slope {decimal(slope, 6)} {'>' if label == 1 else '<'} 0{shown}"
+    witness = Witness(where(label, name, str(q), parameters), decimal(slope), why)
+    verb = "rises" if label == 1 else "falls"
+    begin = f"at label {number(label)} " if labelled else ""
+    detail = f"{begin}the loss {verb} with {name} at {name} = {readable(point)}, away from the label"
+    return Finding("monotone", REFUTED, detail, method="a slope in ball arithmetic", witness=witness)
 
 
 def _known_part(side: Side, i: int, q: fmpq) -> Part | None:

@@ -1,0 +1,143 @@
+"""The known answers: what is true of losses that everybody knows, worked out by hand or taken from the literature."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from lossdsl.checking import check
+from lossdsl.report import Report
+
+EPS = "where eps = 1e-6"
+BOOSTING = "label*sqrt((1-pred)/pred) + (1-label)*sqrt(pred/(1-pred))"
+GCE = "label*(1-pred^0.5)/0.5 + (1-label)*(1-(1-pred)^0.5)/0.5"
+WEIGHTED = "-3*label*log(pred) - (1-label)*log(1-pred)"
+SPHERICAL = "-(label*pred + (1-label)*(1-pred))/sqrt(pred^2 + (1-pred)^2)"
+
+COLUMNS = ("monotone", "convex_pred", "convex_score", "proper", "calibrated")
+# P proved, Ps strictly, R refuted; Reid and Williamson (2010) for properness, AutoLossGen (2022) for the three it ships.
+TABLE = {
+    "mse": "Ps P R P P",
+    "bce": "Ps P P P P",
+    "focal": "Ps P R R P",
+    "max(0, 1-(2*label-1)*pred)": "Ps P R R P",
+    "maxr": "Ps P R R R",
+    "sumr": "Ps P R R R",
+    "logmin": "Ps R R R R",
+    BOOSTING: "Ps R P P P",
+    GCE: "Ps P R R P",
+    WEIGHTED: "Ps P P R R",
+    SPHERICAL: "Ps R R P P",
+    "abs(label-pred)": "Ps P R R P",
+    "hinge": "P R P R P",
+    "squared_hinge": "P P P R P",
+    "exponential": "Ps P P R P",
+    "huber": "Ps P R R P",
+    "softplus(score) - label*score": "Ps P P P P",
+    "exp(-(2*label-1)*pred)": "Ps P R R R",
+    "-(label-pred)^2": "R R R R R",
+    "pred^2": "R P R R R",
+    "(pred-0.5)^2": "R P R R R",
+}
+
+
+def mark(report: Report, name: str) -> str:
+    finding = report.properties[name]
+    return finding.status[0].upper() + ("s" if name == "monotone" and finding.strict else "")
+
+
+@pytest.mark.parametrize("text", TABLE)
+def test_known_answers(text: str) -> None:
+    report = check(text, timeout=None)
+    assert " ".join(mark(report, name) for name in COLUMNS) == TABLE[text]
+
+
+VERDICTS = {
+    "bce": "valid", "mse": "valid", "focal": "valid", "hinge": "valid", "squared_hinge": "valid", "maxr": "valid",
+    "sumr": "valid", "logmin": "valid", "huber": "valid", "exponential": "valid", "bpr": "valid",
+    "predpredlabel": "invalid", "-log(pred)": "invalid", "pred*label": "invalid", "label^2": "invalid",
+    "(pred-0.5)^2": "invalid", "label*(1-pred)": "invalid", "(label-pred)/(label-pred)": "invalid",
+    "log(pred-label)": "invalid", "label/(pred-0.5)": "invalid", "clamp(-(2*label-1)*pred, -0.9, 0.9)": "valid",
+    "label*exp(1/pred) + (1-label)*pred": "valid", "focal where gamma = 0.7": "valid", "focal where gamma = 0": "valid",
+    "(label-pred)^2 + 0.001*exp(40*pred)*label": "invalid",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", VERDICTS)
+def test_verdicts(text: str) -> None:
+    assert check(text, timeout=None).verdict == VERDICTS[text]
+
+
+BOUNDS = {
+    "mse": (8 / 27, 2), "bce": (1, 1e6), "abs(label-pred)": (0.25, 1), WEIGHTED: (3, 3e6), "hinge": (1, 1e6),
+    "focal": (None, 1e6), "sumr": (None, 2.5e11), "maxr": (2.5e5, 2.5e11), "logmin": (None, 5e5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BOUNDS)
+def test_largest_slopes(text: str) -> None:
+    words = check(text, timeout=None).properties["bounded_gradient"].detail.split("within ")
+    in_score, in_pred = BOUNDS[text]
+    assert float(words[2].split()[0]) == pytest.approx(in_pred, rel=1e-3)
+    assert in_score is None or float(words[1].split()[0]) == pytest.approx(in_score, rel=1e-3)
+
+
+def test_false_anywhere_on_the_open_interval_is_refuted_there() -> None:
+    report = check("(pred-label)^2 + 1e4*label*max(pred-(1-1e-7), 0)", timeout=None)
+    finding = report.properties["monotone"]
+    assert (report.verdict, finding.status) == ("invalid", "refuted")
+    assert finding.witness is not None
+    assert 1 - Fraction(1, 10**7) < Fraction(str(finding.witness.at["pred"])) < 1
+
+
+def test_a_place_where_nothing_is_defined_counts_though_both_sides_are() -> None:
+    report = check("label*log(abs(pred-0.5)) + pred", timeout=None)
+    finding = report.properties["domain"]
+    assert finding.status == "refuted"
+    assert finding.witness is not None and finding.witness.at["pred"] == "1/2"
+    assert finding.blame == "log(abs(pred-0.5))"
+
+
+def test_what_is_multiplied_by_zero_still_has_to_be_defined() -> None:
+    for text in ("(label-pred)^2 + 0*log(pred-0.5)", "(label-pred)^2 + (pred-pred)/(pred-pred)", "max(pred, 2)*label/label"):
+        assert check(text, timeout=None).properties["domain"].status == "refuted", text
+
+
+def test_a_jump_on_a_single_place_is_seen() -> None:
+    report = check("pred*(1-label) + label*if((pred-0.5)^2 <= 0, 7, 1-pred)", timeout=None)
+    finding = report.properties["gradient"]
+    assert finding.status == "refuted"
+    assert finding.witness is not None and finding.witness.at["pred"] == "1/2"
+
+
+def test_kinks_are_exact_or_isolated() -> None:
+    assert check("huber", timeout=None).kinks == ()
+    assert check("max(0, 0.3-pred)*label + (1-label)*pred", timeout=None).kinks == ({"label": "1", "pred": "3/10"},)
+    (kink,) = check("max(pred^2, 0.5)*(1-label) + label*(1-pred)", timeout=None).kinks
+    low, high = (Fraction(x) for x in kink["pred"])
+    assert low < high and low**2 < Fraction(1, 2) < high**2
+    (kink,) = check("max(exp(-score), score)*label + (1-label)*score", timeout=None).kinks
+    low, high = (Fraction(x) for x in kink["score"])
+    assert low < Fraction(567143290409783873, 10**18) < high
+
+
+def test_square_roots_of_squares_are_sizes() -> None:
+    report = check("sqrt((label-0.5-(pred-0.5))^2)", timeout=None)
+    assert report.verdict == "valid"
+    report = check("sqrt((pred-0.5)^2)*label + pred*(1-label)", timeout=None)
+    assert report.properties["monotone"].status == "refuted"
+    assert {"label": "1", "pred": "1/2"} in report.kinks
+
+
+def test_score_formulas_have_witnesses_on_the_score_axis() -> None:
+    finding = check("hinge where margin = 1", timeout=None).properties["no_dead_zone"]
+    assert finding.status == "refuted"
+    assert finding.witness is not None and set(finding.witness.at) == {"label", "score", "margin"}
+
+
+def test_pairs_without_label_are_judged_at_label_one() -> None:
+    alone, as_pairs = check("-logsigmoid(score)", timeout=None), check("-logsigmoid(score)", pairwise=True, timeout=None)
+    assert (alone.verdict, as_pairs.verdict) == ("invalid", "valid")
+    assert alone.properties["uses_label"].mend == "for pairs, add --pairwise"
+    assert "uses_label" not in as_pairs.properties
