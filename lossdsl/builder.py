@@ -64,7 +64,8 @@ def _sigmoid(x: Decimal) -> Decimal:
 
 _ROUNDED: dict[str, Callable[..., Decimal]] = {
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p,
-    "sqrt": lambda x: x.sqrt(_DIGITS), "sigmoid": _sigmoid, "logsigmoid": lambda x: min(x, Decimal(0)) - _log1p(_exp(-abs(x))),
+    "sqrt": lambda x: x.sqrt(_DIGITS), "sigmoid": _sigmoid,
+    "logsigmoid": lambda x: min(x, Decimal(0)) - _log1p(_exp(-abs(x))),
     "tanh": lambda x: _DIGITS.divide(_expm1(-2 * abs(x)), _add(1, _exp(-2 * abs(x)))) * (-1 if x > 0 else 1),
     "pow": lambda x, y: _exp(_DIGITS.multiply(y, _log(x))) if x else Decimal(0),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from lossdsl.border import Border
 from lossdsl.errors import LossError, MissingExtra
-from lossdsl.fastpath import FastPath
 from lossdsl.formula import Formula, as_formula
 from lossdsl.grammar.tree import Binding, Tree, names
 from lossdsl.lowering import lower
-from lossdsl.onepass import Kernel
+from lossdsl.onepass import Differentiable
+from lossdsl.paths import KernelPath, ScriptPath
 from lossdsl.program import Axis, Program
-from lossdsl.targets import eager, llvm, torchscript
+from lossdsl.targets import eager, llvm
 
 REDUCTIONS = ("mean", "sum", "none")
 BACKENDS = ("torchscript", "llvm", "eager", "compile", "auto")
@@ -31,6 +31,14 @@ _FUSED: tuple[tuple[str, Callable[..., Tensor]], ...] = (
     ("abs(pred-label)", torch.nn.functional.l1_loss),
     ("abs(label-pred)", torch.nn.functional.l1_loss),
 )
+
+_HUBER = {
+    name: tuple(
+        f"if(abs({a}-{b}) <= delta, ({a}-{b})^2/2, delta*(abs({a}-{b}) - delta/2)) where delta = 1"
+        for a, b in ((name, "label"), ("label", name))
+    )
+    for name in ("pred", "score")
+}
 
 Recipe = tuple[str, "Mapping[str, float] | None", tuple[str, ...], "bool | None", str, str]
 
@@ -83,25 +91,34 @@ class Engine:
         """The differentiable formula of every sample."""
         return self._keep(("formula", axis), lambda: _bound_run(eager.plan(self.program(axis))))
 
-    def reduced_formula_of(self, axis: Axis, reduce: bool) -> Callable[[Tensor, Tensor], Tensor]:
-        """The differentiable formula, reduced or not, without parameters."""
+    def reduced_formula_of(self, axis: Axis, reduction: str) -> Differentiable:
+        """The differentiable formula, reduced, without parameters."""
         whole = self.formula_of(axis)
-        how = self.reduction if reduce else "none"
-        pick = {"mean": torch.mean, "sum": torch.sum, "none": lambda t: t}[how]
-        return self._keep(("reduced", axis, how), lambda: lambda x, label: pick(whole(x, label, {})))
+        pick = {"mean": torch.mean, "sum": torch.sum, "none": lambda t: t}[reduction]
+        return self._keep(("reduced", axis, reduction), lambda: lambda x, label: pick(whole(x, label, {})))
 
-    def kernel_of(self, axis: Axis, reduction: str) -> Kernel:
-        """Loss and slope in one pass."""
-        return self._keep(("kernel", axis, reduction), lambda: torchscript.one_pass(self.program(axis), reduction))
+    def path_of(self, axis: Axis, labels: str | None) -> KernelPath | ScriptPath:
+        """The short way of plain tensors."""
+        return self.kernel_of(axis, labels) if self.fast else self.script_of(axis, self.reduction, labels)
 
-    def fast_of(self, axis: Axis, labels: str | None) -> FastPath:
-        """The way of plain float32 tensors through the compiled kernel."""
+    def kernel_of(self, axis: Axis, labels: str | None) -> KernelPath:
+        """The way through machine code."""
 
-        def make() -> FastPath:
-            formula = self.reduced_formula_of(axis, True)
-            return FastPath(self.program(axis), self.reduction, labels, formula, self.pairwise)
+        def make() -> KernelPath:
+            formula = self.reduced_formula_of(axis, self.reduction)
+            return KernelPath(self.program(axis), self.reduction, formula, self.pairwise, labels)
 
-        return self._keep(("fast", axis, str(labels)), make)
+        return self._keep(("kernel", axis, str(labels)), make)
+
+    def script_of(self, axis: Axis, reduction: str, labels: str | None = None) -> ScriptPath:
+        """The way through TorchScript."""
+
+        def make() -> ScriptPath:
+            formula = self.reduced_formula_of(axis, reduction)
+            fused = self.fused_of(axis)
+            return ScriptPath(self.program(axis), reduction, formula, self.pairwise, labels, fused)
+
+        return self._keep(("script", axis, reduction, str(labels)), make)
 
     def fused_of(self, axis: Axis) -> Callable[..., Tensor] | None:
         """PyTorch's own operation, where one computes this formula."""
@@ -144,9 +161,19 @@ def _fused_programs() -> tuple[tuple[Program, Callable[..., Tensor]], ...]:
 
 def _fused(program: Program) -> Callable[..., Tensor] | None:
     for known, function in _fused_programs():
-        if known.axis == program.axis and known.steps == program.steps and known.value == program.value:
+        if _same(known, program):
             return function
+    if any(s.op == "select" for s in program.steps):
+        for step in program.steps:
+            if step.constant is not None and step.constant > 0:
+                for text in _HUBER[program.axis]:
+                    if _same(lower(text, program.axis, values={"delta": step.constant}), program):
+                        return partial(torch.nn.functional.huber_loss, delta=float(step.constant))
     return None
+
+
+def _same(one: Program, other: Program) -> bool:
+    return one.axis == other.axis and one.steps == other.steps and one.value == other.value
 
 
 def _with_values(formula: Formula, params: Mapping[str, float], trainable: tuple[str, ...]) -> Formula:

@@ -17,14 +17,12 @@ from torch import Tensor, nn
 
 from lossdsl.border import LABEL_SETS
 from lossdsl.engine import BACKENDS, REDUCTIONS, Engine, engine
-from lossdsl.fastpath import FastPath
-from lossdsl.onepass import OnePass
+from lossdsl.paths import KernelPath, ScriptPath, traced
 from lossdsl.program import Axis
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
 
-_transforms_active = torch._C._are_functorch_transforms_active
 _HALVES = (torch.bfloat16, torch.float16)
 
 
@@ -79,8 +77,8 @@ class Loss(nn.Module):
         self._engine: Engine = engine(formula, params, tuple(trainable), pairwise, reduction, backend)
         self.label = label
         self.validate = validate
-        self._on_pred: FastPath | None = None
-        self._on_score: FastPath | None = None
+        self._on_pred: KernelPath | ScriptPath | None = None
+        self._on_score: KernelPath | ScriptPath | None = None
         if check != "off":
             _check(self._engine, label, check)
         for name in self._engine.trainable:
@@ -114,52 +112,39 @@ class Loss(nn.Module):
         own = self._engine
         x, axis = self._axis(pred, score)
         self._look(x, axis, label, weight)
-        if own.fast and weight is None and self._on(axis) is None:
-            self.__dict__[f"_on_{axis}"] = own.fast_of(axis, self.label if self.validate else None)
-            return self.forward(pred, label, score=score)
-        traced = _transforms_active() or torch.compiler.is_compiling()
+        watched = traced()
+        if weight is None and not watched and not own.trainable and own.backend != "eager":
+            if (self._on_pred if axis == "pred" else self._on_score) is None:
+                path = own.path_of(axis, self.label if self.validate else None)
+                self.__dict__["_on_pred" if axis == "pred" else "_on_score"] = path
+                return self.forward(pred, label, score=score)
+        return self._long_way(x, axis, label, weight, watched)
+
+    def _long_way(
+        self, x: Tensor, axis: Axis, label: Tensor | None, weight: Tensor | None, watched: bool
+    ) -> Tensor:
+        """Any dtype, weights, transforms, trainable parameters; and the exact words for what is wrong."""
+        own = self._engine
         if label is None:
             label = x  # never read: the formula has no label
         elif label.dtype is not x.dtype:
             label = label.to(x.dtype)
-        if self.validate and not traced and own.border is not None:
+        if self.validate and not watched:
             self._look_inside(label)
         if axis == "pred":
-            x = self._project(x, traced)
+            x = self._project(x, watched)
         given = x.dtype
         if given in _HALVES:
             x, label = x.float(), label.float()
-        slow = (
-            traced
-            or bool(own.trainable)
-            or own.backend in ("eager", "compile")
-            or label.requires_grad and label is not x
-            or torch.autograd.forward_ad._current_level >= 0
-        )
-        if slow:
-            loss = own.formula_of(axis)(x, label, dict(self.named_parameters()))
-            reduced = False
+        how = own.reduction if weight is None else "none"
+        label_flows = label.requires_grad and label is not x
+        if watched or own.trainable or own.backend == "eager" or label_flows:
+            loss = _reduce(own.formula_of(axis)(x, label, dict(self.named_parameters())), how)
         else:
-            loss, reduced = self._fast(x, axis, label, weight is None)
-        if not reduced:
-            loss = _reduce(loss if weight is None else loss * weight, own.reduction)
+            loss = own.script_of(axis, how).through(x, x.detach(), label)
+        if weight is not None:
+            loss = _reduce(loss * weight, own.reduction)
         return loss if given not in _HALVES or torch.is_autocast_enabled(x.device.type) else loss.to(given)
-
-    # -- the ways to compute
-
-    def _on(self, axis: Axis) -> FastPath | None:
-        return self._on_pred if axis == "pred" else self._on_score
-
-    def _fast(self, x: Tensor, axis: Axis, label: Tensor, alone: bool) -> tuple[Tensor, bool]:
-        own = self._engine
-        fused = own.fused_of(axis)
-        if fused is not None:
-            return fused(x, label, reduction=own.reduction if alone else "none"), alone
-        kernel = own.kernel_of(axis, own.reduction if alone else "none")
-        if x.requires_grad and torch.is_grad_enabled():
-            owned = alone and own.reduction == "mean"
-            return OnePass.apply(x, label, kernel, own.reduced_formula_of(axis, alone), owned), alone
-        return kernel(x, label)[0], alone
 
     # -- the border
 
@@ -210,11 +195,11 @@ class Loss(nn.Module):
             wrong = y != y.clamp(0, 1) if self.label == "[0,1]" else (y != 1) & ((y != 0) | (self.label == "{1}"))
             raise LossError(self._engine.border.label_outside(float(y[wrong].flatten()[0]), self.label))
 
-    def _project(self, pred: Tensor, traced: bool) -> Tensor:
+    def _project(self, pred: Tensor, watched: bool) -> Tensor:
         limits = torch.finfo(pred.dtype)
         fixed = pred.detach()
         inside = fixed.clamp(limits.tiny, 1 - limits.eps / 2)
-        if not traced and self.validate:
+        if not watched and self.validate:
             if torch.equal(inside, fixed):
                 return pred
             if bool(((fixed < 0) | (fixed > 1)).any()):

@@ -1,6 +1,6 @@
 """A Program as machine code for this CPU: one pass over float32 arrays gives the sum of the losses and every slope.
 
-The loop is written as explicit vector IR; llvmlite (which numba brings) turns it into code, and a cache on disk keeps it.
+The loop is written as explicit vector IR; llvmlite (which numba brings) makes code of it, and a cache on disk keeps it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Kernel:
     """Machine code; call it with addresses, or hand `address` to other machine code.
 
     The C signature is `double k(const float *x, const float *label, float *slope, int64_t n, float scale)` and, where
-    each loss is asked for, a last `float *loss`. It returns the sum of the losses, or NaN where an x or a label lies outside of what the
-    kernel was made for; slopes come multiplied by `scale`.
+    each loss is asked for, a last `float *loss`. It returns the sum of the losses, or NaN where an x or a label lies
+    outside of what the kernel was made for; slopes come multiplied by `scale`.
     """
 
     address: int

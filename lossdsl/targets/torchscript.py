@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from lossdsl.program import Program, reachable
@@ -43,7 +42,7 @@ class Text:
     def lines(self, *roots: int) -> list[str]:
         """Assignments to v0, v1, … for all that `roots` need."""
         steps = self.program.steps
-        return [f"v{n} = {self._right(n)}" for n in reachable(steps, roots) if steps[n].args]
+        return [f"v{n} = {self.right(n)}" for n in reachable(steps, roots) if steps[n].args]
 
     def name(self, number: int) -> str:
         """How step `number` is spoken of."""
@@ -72,7 +71,7 @@ class Text:
             return self.name(number)
         return f"torch.scalar_tensor({self.name(number)}, dtype=x.dtype, device=x.device)"
 
-    def _right(self, number: int) -> str:
+    def right(self, number: int) -> str:
         step = self.program.steps[number]
         op, args = step.op, step.args
         a = [self.name(n) for n in args]
@@ -104,34 +103,3 @@ class Text:
         if all(map(self._constant, args[1:])):
             return f"torch.clamp({a[0]}, {a[1]}, {a[2]})"
         return f"torch.clamp({self._tensor(args[0])}, {self._tensor(args[1])}, {self._tensor(args[2])})"
-
-
-def one_pass(program: Program, reduction: str) -> OnePass:
-    """Compile value and slope into one function `(x, label) -> (loss, slope)`, both reduced as asked.
-
-    >>> import lossdsl.lowering
-    >>> f = one_pass(lossdsl.lowering.lower("mse", axis="pred"), "sum")
-    >>> [t.tolist() for t in f(torch.tensor([0.5, 0.25]), torch.ones(2))]
-    [0.8125, [-1.0, -1.5]]
-    """
-    source = one_pass_source(program, reduction)
-    return torch.jit.CompilationUnit(source).one_pass  # type: ignore[no-any-return]
-
-
-def one_pass_source(program: Program, reduction: str) -> str:
-    """The TorchScript text of `one_pass`."""
-    text = Text(program, differentiable=False)
-    lines = text.lines(program.value, program.slope)
-    value, slope = text.whole(program.value), text.whole(program.slope)
-    if reduction == "sum":
-        value = f"torch.sum({value})"
-    elif reduction == "mean":
-        value = f"torch.mean({value})"
-        lines.append("n = max(1, x.numel())")
-        fresh = program.value != program.slope and program.steps[program.slope].args
-        slope = f"{slope}.div_(n)" if fresh else f"{slope} / n"
-    body = "\n".join(f"    {line}" for line in lines)
-    return (
-        "def one_pass(x: Tensor, label: Tensor) -> Tuple[Tensor, Tensor]:\n"
-        f"{body}\n    loss = {value}\n    return loss, {slope}\n"
-    )
