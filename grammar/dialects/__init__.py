@@ -56,7 +56,9 @@ def read(text: str, dialect: str = "auto") -> Parsed:
     try:
         return replace(_other(text, dialect), dialect=dialect)
     except RecursionError:  # only where the caller's own stack is nearly used up
-        raise LossSyntaxError("LD037", "the formula is nested too deep", text, Span(0, len(text)), "shorten it") from None
+        raise LossSyntaxError(
+            "LD037", "the formula is nested too deep", text, Span(0, len(text)), "shorten it"
+        ) from None
 
 
 def write(tree: Tree, dialect: str) -> str:
@@ -170,9 +172,9 @@ def _other(text: str, dialect: str) -> Parsed:
         notes = [autolossgen.TRAINED_NOTE, autolossgen.IDENTITY_NOTE] if trained else []
         return Parsed(finish(root, where, text), notes=tuple(notes))
     if dialect == "python":
-        from lossdsl.grammar.dialects import python
+        from lossdsl.grammar.dialects import python, python_values
 
-        known = {**{v: v for v in VARIABLES}, **ALIASES, **python.ALIASES}
+        known = {**{v: v for v in VARIABLES}, **ALIASES, **python_values.ALIASES}
         root, notes = python.read_root(text, end, {k: v for k, v in known.items() if k not in defined})
     else:
         from lossdsl.grammar.dialects import latex

@@ -18,9 +18,7 @@ CLAMP = (Fraction(1, 10**5), Fraction(10**5))
 TRAINED_NOTE = (
     "read as trained: every operator's result is clamped to [1e-5, 1e5], Log, 1/ and Sqrt are protected by 1e-6"
 )
-IDENTITY_NOTE = (
-    "assumes no identity node on a leaf: the log does not print those, and one would have clamped the leaf"
-)
+IDENTITY_NOTE = "assumes no identity node on a leaf: the log does not print those, and one would have clamped the leaf"
 
 # The log's word: the operator as printed, and as trained.
 FUNCTIONS = {
@@ -45,7 +43,9 @@ def scan(source: str, end: int) -> list[Token]:
     while place < end:
         match = _TOKEN.match(source, place, end)
         if match is None:
-            raise Mark(source).error("LD009", f"`{source[place]}` does not belong in AutoLossGen's syntax", place, place + 1)
+            raise Mark(source).error(
+                "LD009", f"`{source[place]}` does not belong in AutoLossGen's syntax", place, place + 1
+            )
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match[0], place, match.end()))
         place = match.end()

@@ -10,10 +10,17 @@ from lossdsl.grammar.operators import OPERATORS
 from lossdsl.grammar.tree import VARIABLES
 
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
-_VARIANTS = {"varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma", "ell": "l"}
+_VARIANTS = {
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
+    "varphi": "phi",
+    "varrho": "rho",
+    "varsigma": "sigma",
+    "ell": "l",
+}
 # Commands that are functions by themselves; `\operatorname{…}` gives the others.
 COMMAND_FUNCTIONS = {
     "log": "log", "ln": "log", "exp": "exp", "tanh": "tanh", "cosh": "cosh", "sinh": "sinh", "max": "max", "min": "min",
@@ -26,14 +33,18 @@ WORD_FUNCTIONS = {
 CONDITION_WORDS = frozenset("if for when where otherwise else and or".split())
 
 _LAYOUT = frozenset(
-    "displaystyle textstyle limits nolimits quad qquad nonumber notag bigl bigr big Big Bigl Bigr bigg Bigg biggl biggr Biggl "
-    "Biggr middle mathop mathopen mathclose mathstrut".split()
+    "displaystyle textstyle limits nolimits quad qquad nonumber notag bigl bigr big Big Bigl Bigr bigg Bigg biggl "
+    "biggr Biggl Biggr middle mathop mathopen mathclose mathstrut".split()
 )
-_FONTS = frozenset("mathrm text operatorname mathit textit mathsf mathtt mathbf texttt textrm mathcal boldsymbol bm".split())
+_FONTS = frozenset(
+    "mathrm text operatorname mathit textit mathsf mathtt mathbf texttt textrm mathcal boldsymbol bm".split()
+)
 _SIGNS = {
-    "cdot": "*", "times": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
-    "geqslant": ">=", "lt": "<", "gt": ">", "lvert": "|(", "rvert": ")|", "vert": "|", "mid": "|", "lVert": "|(", "rVert": ")|",
-    "Vert": "|", "lbrace": "(", "rbrace": ")", "lbrack": "[", "rbrack": "]", "coloneqq": "=", "triangleq": "=", "equiv": "=",
+    "cdot": "*", "times": "*", "ast": "*", "div": "/",
+    "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">",
+    "lvert": "|(", "rvert": ")|", "vert": "|", "mid": "|", "lVert": "|(", "rVert": ")|", "Vert": "|",
+    "lbrace": "(", "rbrace": ")", "lbrack": "[", "rbrack": "]",
+    "coloneqq": "=", "triangleq": "=", "equiv": "=",
 }  # fmt: skip
 _HATS = frozenset("hat widehat tilde widetilde bar overline".split())
 _TOKEN = re.compile(
@@ -135,7 +146,9 @@ class _Scanner:
         """`\\left(`: the bracket alone counts; `\\right.` stands for nothing."""
         match = re.compile(r"\s*(\.|\\\||\\[{}]|\\[A-Za-z]+|[\[\]()|<>/])").match(self.source, self.place, self.end)
         if match is None:
-            raise self.mark.error("LD006", f"a bracket is missing after `\\{name}`", start, self.place, f"as in \\{name}(")
+            raise self.mark.error(
+                "LD006", f"a bracket is missing after `\\{name}`", start, self.place, f"as in \\{name}("
+            )
         self.place = match.end()
         text = match[1]
         ahead = self.source[self.place : self.end].lstrip()
@@ -144,7 +157,9 @@ class _Scanner:
         if text in ("|", "\\|", "\\vert", "\\Vert", "\\lvert", "\\rvert", "\\lVert", "\\rVert"):
             self.add("sign", "|(" if name == "left" else ")|", start, self.place)
         else:
-            plain = {"\\{": "(", "\\}": ")", "\\lbrace": "(", "\\rbrace": ")", "\\lbrack": "[", "\\rbrack": "]"}.get(text, text)
+            plain = {"\\{": "(", "\\}": ")", "\\lbrace": "(", "\\rbrace": ")", "\\lbrack": "[", "\\rbrack": "]"}.get(
+                text, text
+            )
             if plain not in CLOSES and plain not in CLOSES.values():
                 raise self.mark.error("LD305", f"`\\{name}{text}` is no bracket of a formula", start, self.place)
             self.add("sign", plain, start, self.place)

@@ -1,103 +1,29 @@
 """Loss functions as they stand in Python code: PyTorch, NumPy, TensorFlow, Keras, JAX, plain `math`.
 
-The text is read, never run: own tokens, own precedence climbing, a table of functions. A few lines of assignments before
-the loss are put in where their names are used.
+The text is read, never run: own tokens, own precedence climbing, a table of functions. A few lines of assignments
+before the loss are put in where their names are used.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from fractions import Fraction
 
-from lossdsl.errors import Span
-from lossdsl.grammar.dialects import python_functions as table
-from lossdsl.grammar.dialects.meaning import COMPARISONS, compare
-from lossdsl.grammar.dialects.python_functions import Call, Function
-from lossdsl.grammar.dialects.scan import CLOSES, Cursor, Mark, Token, apply, check_brackets, number
-from lossdsl.grammar.tree import Apply, Name, Node, Number
-
-# Aliases that only code uses; the language's own stand in `operators.ALIASES`.
-ALIASES = {
-    "logits": "score", "scores": "score", "y_logit": "score", "y_logits": "score",
-    "labels": "label", "targets": "label", "y_trues": "label", "gt": "label", "ground_truth": "label",
-    "preds": "pred", "probs": "pred", "predictions": "pred", "prediction": "pred", "y_prob": "pred", "y_preds": "pred",
-}  # fmt: skip
-MODULES = frozenset(
-    "torch nn F functional np numpy tf tensorflow math K keras backend ops jnp jax lax optax scipy special mx paddle fn th "
-    "chainer".split()
+from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.dialects.meaning import COMPARISONS
+from lossdsl.grammar.dialects.python_calls import Calls
+from lossdsl.grammar.dialects.python_values import (
+    ARITHMETIC,
+    HINTS,
+    KEYWORDS,
+    MODULES,
+    OWNERS,
+    Path,
+    Text,
+    Value,
+    scan,
 )
-OWNERS = frozenset("self cls args config cfg conf hparams params opt ctx hps".split())
-KEYWORDS = frozenset(
-    "and or not in is for while with import from as try except raise assert del global nonlocal pass break continue class "
-    "yield async await elif".split()
-)
-METHOD_COMPARISONS = {"eq": "==", "ne": "!=", "equal": "==", "not_equal": "!="}
-_ARITHMETIC = {"+": ("add", 1), "-": ("sub", 1), "*": ("mul", 2), "/": ("div", 2)}
-_TOKEN = re.compile(
-    r"(?P<space>[ \t\r\f]+|\\\r?\n|\#[^\n]*)"
-    r"|(?P<newline>\n|;)"
-    r"|(?P<number>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
-    r"|(?P<text>[rfbRFB]?(?:'[^'\n]*'|\"[^\"\n]*\"))"
-    r"|(?P<name>[A-Za-z_]\w*)"
-    r"|(?P<sign>\*\*=|//=|\*\*|//|<=|>=|==|!=|->|:=|\+=|-=|\*=|/=|<<|>>|[-+*/<>=()\[\]{},.:%@&|^~])",
-    re.ASCII,
-)
-_HINTS = {
-    "^": "`^` is exclusive or in Python; a power is `**`",
-    "&": "one condition at a time: nest two `torch.where`",
-    "|": "one condition at a time; the size of a number is `abs(x)`",
-    "~": "turn the comparison around",
-    "%": None, "//": None, "@": "a formula sees one prediction at a time; a product is `*`", "<<": None, ">>": None,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A dotted name that nobody has asked the value of yet."""
-
-    parts: tuple[str, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A function that is ready to be called, such as `nn.Softplus(beta=2)`, with the arguments it brings along."""
-
-    name: str
-    given: Mapping[str, Value]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A string, which is an option of a call and never a number."""
-
-    text: str
-    span: Span
-
-
-Value = Node | Path | Made | Text
-
-
-def scan(source: str, end: int) -> list[Token]:
-    """The tokens of `source[:end]`; line ends inside brackets are none."""
-    tokens: list[Token] = []
-    place = depth = 0
-    while place < end:
-        match = _TOKEN.match(source, place, end)
-        if match is None:
-            raise Mark(source).error("LD009", f"`{source[place]}` does not belong in a formula", place, place + 1)
-        kind = str(match.lastgroup)
-        if kind == "sign":
-            depth += (match[0] in CLOSES) - (match[0] in ")]}")
-        if kind not in ("space", "newline") or (kind == "newline" and depth <= 0):
-            tokens.append(Token(kind, match[0], place, match.end()))
-        place = match.end()
-    tokens.append(Token("end", "", end, end))
-    return tokens
+from lossdsl.grammar.dialects.scan import CLOSES, Token, apply, check_brackets, number
+from lossdsl.grammar.tree import Node
 
 
 def read_root(source: str, end: int, aliases: Mapping[str, str]) -> tuple[Node, list[str]]:
@@ -108,14 +34,8 @@ def read_root(source: str, end: int, aliases: Mapping[str, str]) -> tuple[Node, 
     return reader.program(), list(dict.fromkeys(reader.notes))
 
 
-class _Expressions(Cursor):
+class _Expressions(Calls):
     """Precedence climbing over Python's operators."""
-
-    def __init__(self, source: str, tokens: list[Token], aliases: Mapping[str, str]) -> None:
-        super().__init__(source, tokens)
-        self.aliases = aliases
-        self.notes: list[str] = []
-        self.known: dict[str, Value] = {}
 
     def expression(self) -> Value:
         """`a if c else b`, or simpler."""
@@ -139,20 +59,19 @@ class _Expressions(Cursor):
         self.take()
         node = self.compare(sign.text, self.node(left), self.node(self.sum(1)), sign)
         if self.sees(*COMPARISONS, "==", "!="):
-            raise self.mark.at("LD304", "comparisons cannot be chained in a formula", self.next, "nest two `torch.where`")
+            raise self.mark.at(
+                "LD304", "comparisons cannot be chained in a formula", self.next, "nest two `torch.where`"
+            )
         return node
-
-    def compare(self, sign: str, left: Node, right: Node, where: Token | Node) -> Node:
-        return compare(sign, left, right, where, self.mark, self.notes)
 
     def sum(self, level: int) -> Value:
         """Sums (level 1) and products (level 2)."""
         left = self.unary()
         while self.next.kind == "sign":
             token = self.next
-            if token.text in _HINTS:
-                raise self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, _HINTS[token.text])
-            op, strength = _ARITHMETIC.get(token.text, ("", 0))
+            if token.text in HINTS:
+                raise self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, HINTS[token.text])
+            op, strength = ARITHMETIC.get(token.text, ("", 0))
             if strength < level:
                 break
             self.take()
@@ -192,7 +111,10 @@ class _Expressions(Cursor):
                 value = self.call(value)
             elif self.sees("["):
                 raise self.mark.at(
-                    "LD304", "indexing has no meaning in a formula", self.next, "a formula sees one prediction at a time"
+                    "LD304",
+                    "indexing has no meaning in a formula",
+                    self.next,
+                    "a formula sees one prediction at a time",
                 )
             else:
                 return value
@@ -208,8 +130,7 @@ class _Expressions(Cursor):
             self.take()
             return Path((token.text,), Span(token.start, token.end))
         if token.kind == "name":
-            hint = {"and": "nest two `torch.where`", "or": "nest two `torch.where`", "not": "turn the comparison around"}
-            raise self.mark.at("LD304", f"`{token.text}` has no meaning here", token, hint.get(token.text))
+            raise self.keyword(token)
         if token.text == "(":
             self.take()
             if self.sees(")"):
@@ -217,9 +138,18 @@ class _Expressions(Cursor):
             value = self.expression()
             self.close()
             return value
-        if token.text in _HINTS:
-            raise self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, _HINTS[token.text])
+        if token.text in HINTS:
+            raise self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, HINTS[token.text])
         raise self.no_operand()
+
+    def keyword(self, token: Token) -> LossSyntaxError:
+        hint = {
+            "and": "nest two `torch.where`",
+            "or": "nest two `torch.where`",
+            "not": "turn the comparison around",
+            "for": "a formula sees one prediction at a time",
+        }
+        return self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, hint.get(token.text))
 
     def close(self) -> None:
         if self.eat(")"):
@@ -229,226 +159,6 @@ class _Expressions(Cursor):
         if self.next.kind == "end":  # a bracket that check_brackets saw closed: cannot be
             raise self.no_operand()
         raise self.no_operator()
-
-    # -- what a value is -------------------------------------------------------------------------------------------
-
-    def condition(self, value: Value) -> Node:
-        """The value as a condition."""
-        node = self.truth(value)
-        if node is None:
-            shown = self.node(value)
-            raise self.mark.at("LD304", "a condition is needed here", shown, "such as label == 1 or pred > 0.5")
-        return node
-
-    def truth(self, value: Value) -> Node | None:
-        """The comparison that a value is, None if it is a number. A label in a condition asks whether it is 1."""
-        node = self.resolved(value)
-        if isinstance(node, Apply) and node.op in COMPARISONS.values():
-            return node
-        if node == Name("label"):
-            self.notes.append("label as a condition is read as label > 0")
-            return apply("gt", node, Number(Fraction(0), span=node.span))
-        return None
-
-    def node(self, value: Value) -> Node:
-        """The value as a number; a comparison among numbers counts 1 or 0, as a mask does."""
-        node = self.resolved(value)
-        if isinstance(node, Apply) and node.op in COMPARISONS.values():
-            one, zero = Number(Fraction(1), span=node.span), Number(Fraction(0), span=node.span)
-            return apply("if", node, one, zero)
-        return node
-
-    def resolved(self, value: Value) -> Node:
-        if isinstance(value, Node):
-            return value
-        if isinstance(value, Path):
-            return self.lookup(value)
-        if isinstance(value, Text):
-            raise self.mark.error("LD304", "a string is no part of a formula", value.span.start, value.span.end)
-        raise self.mark.error(
-            "LD304", f"`{value.name}` is not called", value.span.start, value.span.end, "call it on something"
-        )
-
-    def lookup(self, path: Path) -> Node:
-        name = path.parts[-1]
-        if len(path.parts) == 1 or (path.parts[0] in OWNERS and len(path.parts) == 2):
-            known = self.known.get(name)
-            if known is not None:
-                return self.resolved(known)
-            if name in ("True", "False", "None"):
-                raise self.mark.error("LD304", f"`{name}` is no number", path.span.start, path.span.end)
-            return Name(self.aliases.get(name, name), span=path.span)
-        if path.parts[0] in MODULES and name in ("e", "pi", "inf", "nan"):
-            hint = {"e": "write exp(x) for e ** x", "pi": "add `where pi = 3.14159265358979` and write pi"}.get(name)
-            raise self.mark.error("LD304", f"a formula has no `{name}`", path.span.start, path.span.end, hint)
-        known_function = name in table.FUNCTIONS or name in table.REDUCTIONS
-        hint = f"call it: `.{name}()`" if known_function else "a formula is made of numbers, names and function calls"
-        raise self.mark.error(
-            "LD012", f"attribute `.{name}` has no meaning in a formula", path.span.end - len(name), path.span.end, hint
-        )
-
-    def attribute(self, value: Value, name: Token) -> Value:
-        if isinstance(value, Path):
-            return Path((*value.parts, name.text), Span(value.span.start, name.end))
-        if not self.sees("("):
-            hint = f"call it: `.{name.text}()`" if name.text in table.FUNCTIONS else None
-            raise self.mark.at("LD012", f"attribute `.{name.text}` has no meaning in a formula", name, hint)
-        return self.invoke(name.text, name, value)
-
-    # -- calls -----------------------------------------------------------------------------------------------------
-
-    def call(self, value: Value) -> Value:
-        """A call of a name, of a method, or of what `nn.Softplus()` made."""
-        if isinstance(value, Made):
-            return self.build(value.name, table.FUNCTIONS[value.name], value.span, [], value.given)
-        if not isinstance(value, Path):
-            raise self.mark.at("LD005", "an operator is missing before `(`", self.next, "write `*` to multiply")
-        *prefix, name = value.parts
-        place = Token("name", name, value.span.end - len(name), value.span.end)
-        if not prefix and isinstance(made := self.known.get(name), Made):
-            return self.build(made.name, table.FUNCTIONS[made.name], value.span, [], made.given)
-        if not prefix and name not in table.FUNCTIONS and (name in self.known or name in self.aliases.values()):
-            raise self.mark.at("LD005", f"`{name}` is no function", place, "write `*` to multiply")
-        if not prefix or prefix[0] in MODULES or (prefix[0] in OWNERS and len(prefix) == 1):
-            return self.invoke(name, place, None, value.span.start)
-        return self.invoke(name, place, Path(tuple(prefix), Span(value.span.start, place.start - 1)))
-
-    def invoke(self, name: str, place: Token, owner: Value | None, start: int | None = None) -> Value:
-        """A function by its last name, on `owner` if it is a method."""
-        spelled = name.rstrip("_") if owner is not None else name
-        first = [owner] if owner is not None else []
-        start = place.start if start is None else start
-        if isinstance(owner, (Path, Text)):
-            start = owner.span.start
-        elif isinstance(owner, Node) and owner.span is not None:
-            start = owner.span.start
-        span = Span(start, place.end)
-        if spelled in table.REFUSED:
-            raise self.mark.at("LD304", f"`{name}` has no meaning in a formula", place, table.REFUSED[spelled])
-        if spelled in table.REDUCTIONS:
-            return self.reduction(table.REDUCTIONS[spelled], span, first)
-        if spelled in table.PASSING or spelled in table.INTEGERS:
-            return self.passing(spelled, place, first)
-        if spelled in ("ones_like", "zeros_like", "epsilon", "full_like"):
-            return self.filled(spelled, span)
-        if spelled in METHOD_COMPARISONS:
-            positional, _ = self.arguments()
-            if len(first) + len(positional) != 2:
-                raise self.mark.at("LD008", f"`{name}` takes 2 arguments", place)
-            left, right = (self.node(v) for v in [*first, *positional])
-            return self.compare(METHOD_COMPARISONS[spelled], left, right, place)
-        if spelled == "where" and owner is not None:
-            positional, _ = self.arguments()
-            if len(positional) != 2:
-                raise self.mark.at("LD008", "`.where` takes 2 arguments", place)
-            return apply("if", self.condition(positional[0]), self.node(owner), self.node(positional[1]), span=span)
-        if spelled in table.CLASSES:
-            positional, given = self.arguments()
-            if positional:
-                raise self.mark.at("LD008", f"`{name}` is made with named options only", place, f"`{name}()(x)`")
-            return Made(table.CLASSES[spelled], given, span)
-        function = table.FUNCTIONS.get(spelled)
-        if function is None:
-            close = get_close_matches(spelled, [*table.FUNCTIONS, *table.REDUCTIONS], n=1)
-            hint = f"did you mean `{close[0]}`?" if close else "`lossdsl show --help` names what a formula can hold"
-            raise self.mark.at("LD002", f"unknown function `{name}`", place, hint)
-        return self.build(spelled, function, span, first, {}, place)
-
-    def arguments(self) -> tuple[list[Value], dict[str, Value]]:
-        """What stands in the brackets of a call."""
-        self.need("(", "a function")
-        positional: list[Value] = []
-        named: dict[str, Value] = {}
-        while not self.eat(")"):
-            if self.sees("*", "**"):
-                raise self.mark.at("LD304", f"`{self.next.text}` before an argument has no meaning here", self.next)
-            if self.next.kind == "name" and self.peek().text == "=" and self.peek().kind == "sign":
-                key = self.take()
-                self.take()
-                if key.text in named:
-                    raise self.mark.at("LD008", f"`{key.text}` is given twice", key)
-                named[key.text] = self.expression()
-            elif named:
-                raise self.mark.at("LD008", "an argument without a name follows one with a name", self.next)
-            else:
-                positional.append(self.expression())
-            if not self.eat(",") and not self.sees(")"):
-                raise self.no_operator()
-        return positional, named
-
-    def reduction(self, op: str, span: Span, first: list[Value]) -> Node:
-        """`mean` or `sum`, kept in the tree until it is known whether it stands around the whole."""
-        positional, _ = self.arguments()
-        values = [*first, *positional]
-        if not values:
-            raise self.mark.error("LD008", f"`{op}` takes 1 argument", span.start, span.end)
-        return apply(op, self.node(values[0]), span=self.until(span))
-
-    def passing(self, name: str, place: Token, first: list[Value]) -> Value:
-        """A change of type or shape, which leaves the number what it is."""
-        positional, _ = self.arguments()
-        values = [*first, *positional]
-        if not values:
-            raise self.mark.at("LD008", f"`{name}` takes an argument", place)
-        if name in table.INTEGERS and self.truth(values[0]) is None:
-            raise self.mark.at("LD304", f"`{name}` would round what is no label", place, "take it away")
-        return self.resolved(values[0]) if name not in table.INTEGERS else values[0]
-
-    def filled(self, name: str, span: Span) -> Node:
-        positional, named = self.arguments()
-        if name == "full_like":
-            value = named.get("fill_value") or (positional[1] if len(positional) > 1 else None)
-            if value is None:
-                raise self.mark.error("LD008", "`full_like` takes 2 arguments", span.start, span.end)
-            return self.node(value)
-        if name == "epsilon":
-            self.notes.append("epsilon() is read as Keras's default, 1e-7")
-        value_of = {"ones_like": Fraction(1), "zeros_like": Fraction(0), "epsilon": Fraction(1, 10**7)}
-        return Number(value_of[name], span=self.until(span))
-
-    def build(
-        self, name: str, function: Function, span: Span, first: list[Value], given: Mapping[str, Value],
-        place: Token | None = None,
-    ) -> Node:  # fmt: skip
-        """A call, its arguments put in their places."""
-        positional, named = self.arguments()
-        values = [*first, *positional]
-        where = place or Token("name", name, span.start, span.end)
-        if len(values) > len(function.parameters) or (name in ("max", "min") and len(values) + len(named) < 2):
-            hint = "over a batch it has no meaning in a formula" if len(values) < 2 else None
-            raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(values)}", where, hint)
-        found: dict[str, Node] = {}
-        reduction = "mean" if function.reduces else None
-        bound = {p.names[0]: v for p, v in zip(function.parameters, values)}
-        for key, value in [*given.items(), *named.items()]:
-            if key == "reduction" and isinstance(value, Text):
-                reduction = {"none": None, "mean": "mean", "sum": "sum"}.get(value.text.strip("\"'").lower(), reduction)
-                continue
-            if key in ("name", "dtype", "inplace", "out", "reduce", "size_average", "dim", "axis", "keepdim"):
-                continue
-            parameter = next((p for p in function.parameters if key in p.names), None)
-            if parameter is None:
-                raise self.mark.at("LD008", f"`{name}` has no argument `{key}`", where)
-            if parameter.names[0] in bound:
-                raise self.mark.at("LD008", f"`{name}` is given `{key}` twice", where)
-            bound[parameter.names[0]] = value
-        for parameter in function.parameters:
-            key = parameter.names[0]
-            value_or_none = bound.get(key)
-            if value_or_none is None or (isinstance(value_or_none, Path) and value_or_none.parts == ("None",)):
-                if not parameter.optional:
-                    raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(bound)}", where)
-                continue
-            found[key] = self.condition(value_or_none) if key in function.conditions else self.node(value_or_none)
-        whole = self.until(span)
-        node = function.build(Call(found, whole))
-        if function.note:
-            self.notes.append(function.note)
-        return apply(reduction, node, span=whole) if reduction else node
-
-    def until(self, span: Span) -> Span:
-        """From the span's start to the bracket just closed."""
-        return Span(span.start, self.tokens[self.place - 1].end)
 
 
 class _Statements(_Expressions):
@@ -520,14 +230,13 @@ class _Statements(_Expressions):
         self.known[name.text] = value
         return name.text
 
-    def leftover(self) -> Exception:
+    def leftover(self) -> LossSyntaxError:
         token = self.next
         if token.text == "=":
             hint = "name = formula, or a comparison by < <= > >="
             return self.mark.at("LD011", "`=` cannot stand here", token, hint)
         if token.kind == "name" and token.text in KEYWORDS:
-            hint = {"and": "nest two `torch.where`", "or": "nest two `torch.where`", "not": "turn the comparison around"}
-            return self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, hint.get(token.text))
+            return self.keyword(token)
         if token.text in (",", ":", ":=", "->") or token.text in ")]}":
             return self.mark.at("LD304", f"`{token.text}` does not belong here", token)
         return self.no_operator()

@@ -1,7 +1,7 @@
 """The functions of PyTorch, NumPy, TensorFlow, Keras, JAX and `math` that a formula can hold, each as a tree.
 
-A row says how a call is spelled (parameters in order, other spellings of a keyword after a bar, `?` where it may be left
-out) and what tree it stands for. One row serves every library: `torch.log`, `np.log`, `tf.math.log`, `x.log()`.
+A row says how a call is spelled (parameters in order, other spellings of a keyword after a bar, `?` where it may be
+left out) and what tree it stands for. One row serves every library: `torch.log`, `np.log`, `tf.math.log`, `x.log()`.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class Function:
         return f"{low} argument{'s' * (low != 1)}" if low == high else f"{low} to {high} arguments"
 
 
-def _row(spelling: str, build: Builder, reduces: bool = False, note: str | None = None, conditions: str = "") -> Function:
-    parameters = tuple(
-        Parameter(tuple(word.rstrip("?").split("|")), word.endswith("?")) for word in spelling.split()
-    )
+def _row(
+    spelling: str, build: Builder, reduces: bool = False, note: str | None = None, conditions: str = ""
+) -> Function:
+    parameters = tuple(Parameter(tuple(word.rstrip("?").split("|")), word.endswith("?")) for word in spelling.split())
     return Function(parameters, build, reduces, note, frozenset(conditions.split()))
 
 
@@ -217,7 +217,9 @@ FUNCTIONS: dict[str, Function] = {
     "clamp_min": _row(_X + " min", _clamp),
     "clamp_max": _row(_X + " max", _clamp),
     "where": _row(
-        "condition|cond x|input|a y|other|b", lambda c: c.apply("if", c["condition"], c["x"], c["y"]), conditions="condition"
+        "condition|cond x|input|a y|other|b",
+        lambda c: c.apply("if", c["condition"], c["x"], c["y"]),
+        conditions="condition",
     ),
     "cosh": _row(_X, _hyperbolic("add")),
     "sinh": _row(_X, _hyperbolic("sub")),
@@ -229,7 +231,9 @@ FUNCTIONS: dict[str, Function] = {
     "xlogy": _row(_XY, lambda c: c.apply("mul", c["x"], c.apply("log", c["y"]))),
     "leaky_relu": _row(
         _X + " negative_slope|alpha|slope",
-        lambda c: c.apply("add", c.apply("max", 0, c["x"]), c.apply("mul", c["negative_slope"], c.apply("min", 0, c["x"]))),
+        lambda c: c.apply(
+            "add", c.apply("max", 0, c["x"]), c.apply("mul", c["negative_slope"], c.apply("min", 0, c["x"]))
+        ),
     ),
     "squared_difference": _row(_XY, _mse),
     "binary_cross_entropy": _row(_LOSS, _bce, True, _BCE_NOTE),
@@ -262,12 +266,20 @@ CLASSES = {
     "MarginRankingLoss": "margin_ranking_loss",
 }
 
-REDUCTIONS = {"mean": "mean", "reduce_mean": "mean", "average": "mean", "nanmean": "mean", "sum": "sum", "reduce_sum": "sum"}
+REDUCTIONS = {
+    "mean": "mean",
+    "reduce_mean": "mean",
+    "average": "mean",
+    "nanmean": "mean",
+    "sum": "sum",
+    "reduce_sum": "sum",
+}
 
 # These change type, place or shape, never a value.
 PASSING = frozenset(
-    "float double half bfloat16 to type type_as view view_as reshape squeeze unsqueeze flatten contiguous cuda cpu astype "
-    "clone expand_as cast convert_to_tensor as_tensor asarray array constant tensor float32 float64 identity ravel".split()
+    "float double half bfloat16 to type type_as view view_as reshape squeeze unsqueeze flatten contiguous cuda cpu "
+    "astype clone expand_as cast convert_to_tensor as_tensor asarray array constant tensor float32 float64 identity "
+    "ravel".split()
 )
 # These make an integer: right for labels and for comparisons, a rounding for all else.
 INTEGERS = frozenset("int long bool".split())

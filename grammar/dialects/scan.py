@@ -1,8 +1,8 @@
-"""What the dialects' readers share: tokens with places, a cursor over them, brackets checked before anything is built."""
+"""What the dialects' readers share: tokens with places, a cursor over them, brackets checked first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lossdsl.errors import LossSyntaxError, Span
@@ -54,7 +54,7 @@ class Mark:
 class Cursor:
     """A list of tokens, read from left to right; the last one has kind `end`."""
 
-    def __init__(self, source: str, tokens: Sequence[Token]) -> None:
+    def __init__(self, source: str, tokens: list[Token]) -> None:
         self.mark = Mark(source)
         self.source = source
         self.tokens = tokens

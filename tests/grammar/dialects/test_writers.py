@@ -20,7 +20,7 @@ from lossdsl.lowering import lower
 from lossdsl.targets.numpy import evaluate
 from lossdsl.testing import formulas
 
-quick = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+quick = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 ANY = formulas(variables=("pred", "label", "score"), parameters=True)
 
 
@@ -42,8 +42,9 @@ def same(one: Tree, other: Tree) -> None:
     a, b = values(one), values(other)
     assert (a is None) == (b is None)
     if a is not None and b is not None:
+        inside = np.isfinite(a[0]) & np.isfinite(b[0]) & (np.abs(a[0]) < 1e100)
         for left, right in zip(a, b):
-            fine = np.isfinite(left) & np.isfinite(right) & (np.abs(left) < 1e100)
+            fine = inside & np.isfinite(left) & np.isfinite(right) & (np.abs(left) < 1e100)
             np.testing.assert_allclose(left[fine], right[fine], rtol=1e-6, atol=1e-9)
         # where one overflows or leaves the domain, so does the other, but for the last digits
         assert np.mean(np.isfinite(a[0]) != np.isfinite(b[0])) < 0.5
@@ -61,7 +62,7 @@ def test_latex_reads_back(formula: Formula) -> None:
     same(read(write(formula.tree, "latex"), "latex").tree, formula.tree)
 
 
-SHARED = ("add", "sub", "mul", "div", "pow", "neg", "log", "exp", "sqrt", "abs", "tanh", "sigmoid", "if", "lt", "ge")
+SHARED = tuple("add sub mul div pow neg log exp sqrt abs tanh sigmoid if lt ge".split())
 
 
 @quick
@@ -73,7 +74,23 @@ def test_what_both_can_say_reads_back_as_the_same_tree(formula: Formula) -> None
             assert tree == formula.tree, dialect
 
 
-LOG = ("add", "sub", "mul", "div", "neg", "log", "exp", "sqrt", "abs", "tanh", "sigmoid", "relu", "min", "max", "square")
+LOG = (
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "log",
+    "exp",
+    "sqrt",
+    "abs",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "min",
+    "max",
+    "square",
+)
 
 
 @quick
@@ -120,8 +137,8 @@ def test_what_the_log_cannot_say_is_refused(text: str, dialect: str, culprit: st
 
 
 NAMES = st.sampled_from(
-    "gamma sigma y s p f x e N t eps gamma_pos alpha_1 y_hat s_i pos_score K F torch for otherwise and l pi mean _a a__b "
-    "i where_ ell varepsilon labels true logits u_ui".split()
+    "gamma sigma y s p f x e N t eps gamma_pos alpha_1 y_hat s_i pos_score K F torch for otherwise and l pi mean _a "
+    "a__b i where_ ell varepsilon labels true logits u_ui".split()
 )
 
 

@@ -1,0 +1,191 @@
+"""Names in LaTeX: hats, indices, and what `p_t` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fractions import Fraction
+from os.path import commonprefix
+
+from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.dialects.scan import Cursor, Token, apply
+from lossdsl.grammar.operators import ALIASES
+from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
+
+_HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "r": "score", "f": "score"}
+# Letters whose indices say which prediction is meant. With two indices that differ, they are a pair's scores.
+_INDEXED = frozenset("y p s x f z r score pred label".split())
+_PAIRED = frozenset(
+    (
+        ("i", "j"),
+        ("plus", "minus"),
+        ("+", "-"),
+        ("pos", "neg"),
+        ("positive", "negative"),
+        ("p", "n"),
+        ("1", "2"),
+        ("w", "l"),
+    )
+)
+
+
+class Names(Cursor):
+    """A cursor that reads names, and knows what they stand for when the whole has been read."""
+
+    def __init__(self, source: str, tokens: list[Token], defined: Collection[str]) -> None:
+        super().__init__(source, tokens)
+        self.defined = defined
+        self.notes: list[str] = []
+        self.bar_open = False
+        self.bare: Token | None = None  # the function whose argument without brackets was read last
+        self.indexed: dict[str, tuple[str, str]] = {}
+
+    def name(self) -> Node:
+        """A letter or a word, with hat and index."""
+        start = self.next
+        hat = self.eat_hat()
+        token = self.take()
+        base = token.text
+        if hat is not None and base not in _HATTED:
+            raise self.mark.at(
+                "LD305", f"a hat on `{base}` has no meaning in a formula", token, r"the prediction is \hat{y}"
+            )
+        if hat is not None:
+            self.need("}", "the hat's letter") if self.hat_braced else None
+        index = self.index(base)
+        span = self.since(start)
+        if hat is None and base in ("f", "s") and self.is_model_call(base):
+            self.notes.append(f"`{self.source[start.start : self.tokens[self.place - 1].end]}` is read as score")
+            return Name("score", span=self.since(start))
+        if index and f"{base}_{index}" in self.defined:
+            return Name(f"{base}_{index}", span=span)
+        if index == "t" and base in ("p", "alpha") and (base in self.defined) == (base == "alpha"):
+            return self.by_label(Name("pred" if base == "p" else base, span=span), base, span)
+        if hat is None and base in self.defined:
+            if index:
+                self.notes.append(f"the index of `{base}_{index}` is dropped")
+            return Name(base, span=span)
+        meaning = _HATTED[base] if hat is not None else ALIASES.get(base, base)
+        if not index:
+            if hat is not None and meaning == "score":
+                self.notes.append(f"a hat on `{base}` is read as score")
+            return Name(meaning, span=span)
+        if hat is None and base not in _INDEXED:
+            return Name(f"{base}_{index}", span=span)
+        raw = f"{'hat ' if hat is not None else ''}{base} {index}"
+        self.indexed[raw] = (f"{'hat ' if hat is not None else ''}{base}", index)
+        return Name(raw, span=span)
+
+    def eat_hat(self) -> Token | None:
+        self.hat_braced = False
+        if self.next.kind != "hat":
+            return None
+        hat = self.take()
+        self.hat_braced = self.eat("{") is not None
+        if self.next.kind != "word":
+            raise self.mark.at("LD004", "a hat needs one letter", hat, r"\hat{y}")
+        return hat
+
+    def index(self, base: str) -> str:
+        """What stands behind `_`, or as `^+`, `^-`, `^{(i)}`: which prediction is meant."""
+        index = ""
+        if self.eat("_"):
+            index = self.skip_script()
+        if self.sees("^") and base in _INDEXED:
+            ahead = self.peek()
+            second, third = self.peek(2), self.peek(3)
+            braced = ahead.text == "{" and (
+                (second.text in ("+", "-") and third.text == "}")
+                or (second.text == "(" and third.text in ("i", "j", "n") and third.text not in self.defined)
+            )
+            if ahead.text in ("+", "-") or braced:
+                self.take()
+                index += self.skip_script().strip("()")
+        return {"+": "plus", "-": "minus"}.get(index, index)
+
+    def skip_script(self) -> str:
+        """An index, as text: layout and brackets away."""
+        start = self.take()
+        if start.text != "{" or start.kind != "sign":
+            return start.text
+        depth = 1
+        parts: list[str] = []
+        while depth:
+            token = self.take()
+            depth += (token.text == "{") - (token.text == "}") if token.kind == "sign" else 0
+            if depth and token.text not in ("{", "}", ","):
+                parts.append(token.text)
+        return "".join(parts)
+
+    def is_model_call(self, base: str) -> bool:
+        """`f(x)` is the model's score, unless `where` gives x a value."""
+        if not self.sees("(") or self.peek().text != "x" or "x" in self.defined or base in self.defined:
+            return False
+        place = self.place
+        self.take()
+        self.take()
+        self.index("x")
+        if self.eat(")"):
+            return True
+        self.place = place
+        return False
+
+    def by_label(self, node: Node, base: str, span: Span) -> Node:
+        self.notes.append(f"{base}_t is read as {base} where label is 1, as 1-{base} where it is 0")
+        one = Number(Fraction(1), span=span)
+        condition = apply("ge", Name("label", span=span), one, span=span)
+        return apply("if", condition, node, apply("sub", one, node, span=span), span=span)
+
+    def settle(self, root: Node) -> tuple[Node, dict[str, tuple[str, int]]]:
+        """Names with an index: one index counts predictions and is dropped; two of a letter are a pair's scores."""
+        indices: dict[str, list[str]] = {}
+        for base, index in self.indexed.values():
+            if index not in indices.setdefault(base, []):
+                indices[base].append(index)
+        pairs: dict[str, tuple[str, int]] = {}
+        plain: dict[str, str] = {}
+        for raw, (base, index) in self.indexed.items():
+            letter = base.removeprefix("hat ")
+            if len(indices[base]) == 1:
+                meaning = _HATTED[letter] if base != letter else ALIASES.get(letter, letter)
+                plain[raw] = meaning
+                self.notes.append(f"the index of `{letter}_{index}` is dropped")
+            elif len(indices[base]) == 2 and (side := self.side(index, indices[base])):
+                pairs[raw] = (base, side)
+        new: dict[Node, Node] = {}
+        for node in walk(root):
+            if isinstance(node, Name) and node.name in plain:
+                new[node] = Name(plain[node.name], span=node.span)
+            elif isinstance(node, Name) and node.name in self.indexed and node.name not in pairs:
+                letter = self.indexed[node.name][0].removeprefix("hat ")
+                raise self.mark.at(
+                    "LD306", f"the indices of `{letter}` do not say which prediction is meant", node,
+                    "one index for a single prediction; i and j, or + and -, for a pair",
+                )  # fmt: skip
+            elif isinstance(node, Apply):
+                args = tuple(new[a] for a in node.args)
+                new[node] = (
+                    node if all(a is b for a, b in zip(args, node.args)) else Apply(node.op, args, span=node.span)
+                )
+            else:
+                new[node] = node
+        return new[root], pairs
+
+    def side(self, index: str, both: list[str]) -> int:
+        """+1 for the index of the one to be ranked higher, -1 for the other, 0 where that is not clear."""
+        other = both[0] if both[1] == index else both[1]
+        shared = len(commonprefix([index, other]))
+        ends = (index[shared:], other[shared:])
+        return 1 if ends in _PAIRED else -1 if ends[::-1] in _PAIRED else 0
+
+    def unknown(self, token: Token) -> LossSyntaxError:
+        spelled = self.mark.spelled(token)
+        return self.mark.at(
+            "LD305",
+            f"`{spelled}` has no meaning in a formula",
+            token,
+            r"a function of your own: \operatorname{softplus}(x)",
+        )
+
+    def since(self, token: Token) -> Span:
+        """From a token to the one taken last."""
+        return Span(token.start, self.tokens[self.place - 1].end)
