@@ -88,7 +88,29 @@ def breach(tree: Tree) -> Breach | None:
                 node,
                 "shorten the formula; in a long sum, add up the constants first",
             )
+    deep, many = depth[tree.root] > MAX_BRACKETS, count[tree.root] + 9 * len(tree.where) > 150
+    if deep or many or any(isinstance(node, Name) and len(node.name) > 30 for node in count):
+        found = _unreadable(tree)
+        if found is not None:
+            return found
     return _powers(tree)
+
+
+def _unreadable(tree: Tree) -> Breach | None:
+    """Whether the canonical text of a tree is over a limit of texts: `|x|` becomes `abs(x)`, and dialects write less."""
+    from lossdsl.grammar.printer import show
+
+    text = show(tree)
+    if len(text) > MAX_CHARACTERS:
+        message = f"the formula has {len(text):,} characters written out, more than {MAX_CHARACTERS:,}"
+        return Breach("LD030", message, tree.root, "shorten it, or split it")
+    depth = 0
+    for found in re.finditer(r"[()]", text):
+        depth += 1 if found.group() == "(" else -1
+        if depth > MAX_BRACKETS:
+            message = f"brackets are nested more than {MAX_BRACKETS} deep"
+            return Breach("LD031", message, tree.root, "shorten the formula, or split it")
+    return None
 
 
 def _powers(tree: Tree) -> Breach | None:

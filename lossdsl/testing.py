@@ -1,8 +1,9 @@
-"""Random formulas for property-based tests: a Hypothesis strategy (extra `testing`)."""
+"""Random formulas for property-based tests: a Hypothesis strategy (extra `testing`), and damaged texts for fuzzing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -165,3 +166,79 @@ class _Decoder:
             return Apply(name, (self.positive(depth - 1), self.positive(depth - 1)))
         inner = Apply(name, (self.node(depth - 1),))
         return inner if name in ("exp", "sigmoid", "softplus") else Apply("add", (inner, small))
+
+
+_SEEDS = (
+    "-(label*log(pred) + (1-label)*log(1-pred))",
+    "-label*(1-pred)^gamma*log(pred) where gamma = 2",
+    "focal where gamma = 1",
+    "max(0, margin - (2*label-1)*score) where margin in [0, 1/2]",
+    "if(|label - pred| <= 0.5, (y-p)**2/2, 1e-6)",
+    "clamp(plog(pinv(s, 0.1)), 1e-5, 1e5)",
+    "-torch.log(torch.sigmoid(pos_score - neg_score)).mean()",
+    "x.pow(2).clamp(min=0)",
+    "torch.where(y == 1, -torch.log(p), F.relu(p - 0.1))",
+    "loss = np.maximum(0, 1 - y_true*logit)",
+    r"-y\log\hat{y} - (1-y)\log(1-\hat{y})",
+    r"\frac{1}{2}\left(y - \sigma(s)\right)^{2}",
+    r"\max\{0, 1 - y s\}",
+    "Log ((1 / (pred))) + (label) ^ 2",
+    "max(pred * 1 / (label) , - (Sigmoid (pred)))",
+    "9^9^9^9",
+)
+_PIECES = (
+    *"pred label score p y s gamma where in if max min clamp log exp plog ( ) | , + - * / ^ ** < <= > >= = ==".split(),
+    *r". : ; [ ] { } 0 1 2 0.5 1e-6 1e999 .5 1/3 \frac \log \hat{y} ^{ _{ \sigma \left( \right) $ torch. np.".split(),
+    *".mean() .pow(".split(),
+    *"lambda return def not and or Log Sigmoid р − × ² ŷ 😀 # ' \" ` ~ ! ? & % @ \\".split(),
+    *("\0", "\u202e", "\u00a0", "\u200b", "\ud800"),
+)
+
+
+def texts(seed: int = 0) -> Iterator[str]:
+    """An endless stream of texts for fuzzing readers: formulas of every dialect, damaged, spliced and repeated.
+
+    The same seed gives the same texts.
+
+    >>> from itertools import islice
+    >>> from lossdsl.testing import texts
+    >>> list(islice(texts(1), 5)) == list(islice(texts(1), 5))
+    True
+    """
+    rng = random.Random(seed)
+    while True:
+        kind = rng.random()
+        if kind < 0.15:
+            text = " ".join(rng.choice(_PIECES) for _ in range(rng.randint(1, 12)))
+        elif kind < 0.2:
+            text = "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x3000), 9))) for _ in range(30))
+        elif kind < 0.45:
+            formula = _Decoder(rng.randbytes(rng.randint(4, 60)), list(OPERATORS), False, VARIABLES, True).formula(4)
+            text = str(formula)
+        else:
+            text = rng.choice(_SEEDS)
+        for _ in range(rng.choice((0, 1, 1, 1, 2, 4))):
+            text = _damaged(text, rng)[:20_000]
+        yield text
+
+
+def _damaged(text: str, rng: random.Random) -> str:
+    start = rng.randint(0, len(text))
+    end = min(len(text), start + rng.choice((1, 1, 2, 5, 20)))
+    kind = rng.randrange(7)
+    if kind == 0:
+        return text[:start] + text[end:]
+    if kind == 1:
+        return text[:start] + rng.choice(_PIECES) + text[start:]
+    if kind == 2:
+        return text[:start] + text[start:end] * rng.choice((2, 2, 3, 3, 50, rng.choice((100, 2000)))) + text[end:]
+    if kind == 3:
+        other = rng.choice(_SEEDS)
+        return text[:start] + other[rng.randint(0, len(other)) :]
+    if kind == 4:
+        depth = rng.choice((1, 1, 1, 2, 3, 3, 70, rng.choice((200, 2000))))
+        opening, closing = rng.choice((("(", ")"), ("|", "|"), ("log(", ")"), ("-", ""), ("{", "}"), (r"\sqrt{", "}")))
+        return opening * depth + text + closing * depth
+    if kind == 5:
+        return text[:start] + rng.choice(_PIECES) + text[end:]
+    return text[end:] + text[:start]
