@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,15 @@ Progress = Callable[[int, int, float], None]
 class Run:
     """One seed: the metric on validation after each epoch, the best epoch (from 1), and test there.
 
-    `stopped` says why the seed ended early by misfortune; its metrics are those of the best epoch before, if any.
+    `last` holds the test metrics after the last epoch. `stopped` says why the seed ended early by misfortune; its
+    metrics are those of the best epoch before, if any.
     """
 
     seed: int
     history: tuple[float, ...]
     best_epoch: int
     metrics: dict[str, float]
+    last: dict[str, float]
     state: State | None
     seconds: float
     stopped: str = ""
@@ -77,6 +80,11 @@ class TrainResult:
             "loss": self.loss,
             "metrics": {name: value.to_dict() for name, value in self.metrics.items()},
             "best_epoch": self.best_epoch,
+            "last_epoch": {
+                name: [run.last.get(name) for run in self.runs] for name in (self.runs[0].last or self.runs[0].metrics)
+            },
+            "stopped": [run.stopped for run in self.runs],
+            "seconds": [round(run.seconds, 3) for run in self.runs],
             "protocol": self.protocol,
         }
 
@@ -118,14 +126,44 @@ def train(
             return _run(first, progress)
         return _run(Trainer(objective, data, settings, seed=number, engine=name, device=device), progress)
 
-    if workers > 1 and name == "fused":
+    numbers = range(seed, seed + seeds)
+    if min(workers, seeds) > 1 and name == "fused":
         with ThreadPoolExecutor(workers) as pool:
-            runs = tuple(pool.map(one, range(seed, seed + seeds)))
+            runs = tuple(pool.map(one, numbers))
+    elif min(workers, seeds) > 1 and objective.formula is not None and device == "cpu":
+        # Torch's small operations are bound by the GIL, so here a seed is a process; one thread each is the fastest.
+        job = _Job(objective.formula, data, settings)
+        with ProcessPoolExecutor(min(workers, seeds), get_context("spawn"), initializer=_single_thread) as processes:
+            done = []
+            for run in processes.map(job, numbers):
+                done.append(run)
+                if progress is not None:
+                    for epoch, value in enumerate(run.history, 1):
+                        progress(run.seed, epoch, value)
+            runs = tuple(done)
     else:
-        runs = tuple(one(number) for number in range(seed, seed + seeds))
+        runs = tuple(one(number) for number in numbers)
     if not any(run.metrics for run in runs):
         raise Diverged(f"every seed stopped: {runs[0].stopped}")
     return TrainResult(objective.text, runs, settings, name, _protocol(data, settings, name, seed, seeds))
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A seed for another process."""
+
+    loss: Any
+    data: Dataset
+    settings: Settings
+
+    def __call__(self, seed: int) -> Run:
+        return _run(Trainer(self.loss, self.data, self.settings, seed=seed, engine="torch"), None)
+
+
+def _single_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _run(trainer: Trainer, progress: Progress | None) -> Run:
@@ -149,11 +187,14 @@ def _run(trainer: Trainer, progress: Progress | None) -> Run:
         elif settings.patience and epoch - best_epoch >= settings.patience:
             break
     measured: dict[str, float] = {}
+    last: dict[str, float] = {}
     if state is not None:
+        if not stopped:
+            last = metrics.measure(trainer.data.test, trainer.scores("test"), _names(settings))
         trainer.load(state)
         measured = metrics.measure(trainer.data.test, trainer.scores("test"), _names(settings))
     seconds = time.perf_counter() - begin
-    return Run(trainer.seed, tuple(history), best_epoch, measured, state, seconds, stopped)
+    return Run(trainer.seed, tuple(history), best_epoch, measured, last, state, seconds, stopped)
 
 
 def _names(settings: Settings) -> tuple[str, ...]:

@@ -1,0 +1,165 @@
+"""`lossdsl train`: what it prints, what it saves, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from lossdsl.cli.main import main
+from lossdsl.cli.train import command
+from tests.recsys.conftest import shared  # noqa: F401
+
+torch.set_num_threads(1)
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(command, list(args), standalone_mode=False)
+
+
+def whole(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """Exit code and both streams of the command as a user sees it."""
+    with pytest.raises(SystemExit) as left:
+        main(["train", *args])
+    out = capsys.readouterr()
+    return int(left.value.code or 0), out.out, out.err
+
+
+def test_json_has_the_promised_shape() -> None:
+    result = run("--loss", "bce", "--data", "demo", "--epochs", "3", "--dim", "4", "--seeds", "3", "--json")
+    facts = json.loads(result.stdout)
+    assert facts["schema"] == 1 and facts["loss"] == "-label*log(pred) - (1-label)*log(1-pred)"
+    auc = facts["metrics"]["auc"]
+    assert auc["mean"] == pytest.approx(np.mean(auc["values"])) and auc["low"] < auc["mean"] < auc["high"]
+    assert len(auc["values"]) == len(facts["best_epoch"]) == 3
+    assert facts["protocol"]["settings"]["dim"] == 4 and facts["protocol"]["engine"] == "fused"
+    again = json.loads(
+        run("--loss", "bce", "--data", "demo", "--epochs", "3", "--dim", "4", "--seeds", "3", "--json").stdout
+    )
+    assert again["metrics"] == facts["metrics"]
+
+
+def test_text_names_split_and_epoch() -> None:
+    out = run("--loss", "-label*log(pred) - (1-label)*log(1-pred)", "--data", "demo", "--epochs", "2").stdout
+    assert "on test, best validation epoch" in out and "15,670 train" in out
+
+
+def test_the_loss_matters_on_the_demo() -> None:
+    """A good loss shows on the built-in data: the three that the original ships are far behind."""
+
+    def auc(loss: str) -> float:
+        facts = json.loads(run("--loss", loss, "--data", "demo", "--epochs", "15", "--json").stdout)
+        return facts["metrics"]["auc"]["mean"]
+
+    assert auc("bce") > auc("maxr") + 0.02
+
+
+@pytest.mark.parametrize("model", ["deepmodel", "ranknet"])
+def test_the_other_models_run(model: str) -> None:
+    args = (
+        "--loss",
+        "bce",
+        "--data",
+        "demo",
+        "--model",
+        model,
+        "--epochs",
+        "1",
+        "--layers",
+        "8,4",
+        "--dim",
+        "4",
+        "--json",
+    )
+    facts = json.loads(run(*args).stdout)
+    assert facts["protocol"]["settings"]["layers"] == [8, 4]
+    assert facts["metrics"]["gauc"]["mean"] > 0.4
+
+
+def test_saved_and_loaded_it_measures_the_same(tmp_path: Path) -> None:
+    place = str(tmp_path / "deep" / "model")
+    first = json.loads(run("--loss", "focal", "--data", "demo", "--epochs", "3", "--save", place, "--json").stdout)
+    again = json.loads(run("--load", place, "--data", "demo", "--json").stdout)
+    assert again["metrics"] == first["metrics"]
+    assert sorted(os.listdir(place)) == ["training.json", "weights.npz"]
+    assert "as saved" in run("--load", place, "--data", "demo").stdout
+
+
+def test_a_run_directory_gives_its_best(tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text(json.dumps({"formula": "(pred-label)^2"}))
+    assert '"(pred-label)^2"' in run("--loss", str(tmp_path), "--data", "demo", "--epochs", "1", "--json").stdout
+
+
+def test_an_unreadable_formula_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = whole(capsys, "--loss", "log(a", "--data", "demo")
+    assert code == 1 and not out and "1:6" in err
+
+
+def test_an_invalid_loss_is_refused_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = whole(capsys, "--loss", "label*(1-pred)", "--data", "demo", "--epochs", "1")
+    assert code == 1 and not out and "uses_pred" in err
+    code, out, err = whole(capsys, "--loss", "label*(1-pred)", "--data", "demo", "--epochs", "1", "--check", "warn")
+    assert code == 0 and out and "uses_pred" in err
+
+
+def test_an_explosion_is_a_finding_with_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = whole(capsys, "--loss", "exponential", "--data", "demo", "--optimizer", "gd", "--lr", "1e9")
+    assert code == 1 and not out and "smaller learning rate" in err
+
+
+WRONG = {
+    ("--data", "demo"): "give a loss with --loss",
+    ("--loss", "bce", "--data", "nowhere"): "no such data",
+    ("--loss", "bce", "--data", "demo", "--layers", "8,x"): "whole numbers with commas",
+    ("--loss", "bce", "--data", "demo", "--lr", "-1"): "lr has to be above 0",
+    ("--loss", "bce", "--data", "demo", "--metric", "acu"): "no metric is called `acu`",
+    ("--loss", "bce", "--data", "demo", "--model", "ranknet", "--engine", "fused"): "the fused engine does not apply",
+    ("--load", "nowhere", "--data", "demo"): "no saved model here",
+    ("--load", "x", "--loss", "bce", "--data", "demo"): "neither --loss nor --save",
+}
+
+
+@pytest.mark.parametrize("args", list(WRONG))
+def test_wrong_usage_is_one_sentence_and_two(capsys: pytest.CaptureFixture[str], args: tuple[str, ...]) -> None:
+    code, out, err = whole(capsys, *args)
+    assert code == 2 and not out and WRONG[args] in err and "internal" not in err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission_to_save(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    code, _, err = whole(capsys, "--loss", "bce", "--data", "demo", "--epochs", "1", "--save", str(tmp_path / "model"))
+    assert code == 2 and "cannot be written to" in err
+
+
+def test_a_place_that_is_a_file_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("mine")
+    code, out, err = whole(capsys, "--loss", "bce", "--data", "demo", "--save", str(tmp_path / "taken"))
+    assert code == 2 and "cannot be written to" in err and (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_movielens_gives_the_known_number(shared: Path) -> None:  # noqa: F811
+    """Two independent measurements: 0.8067 to 0.8076."""
+    args = ("--loss", "bce", "--data", str(shared / "ml100k01-1-5"), "--seeds", "3", "--json")
+    facts = json.loads(run(*args).stdout)
+    assert facts["metrics"]["auc"]["mean"] == pytest.approx(0.807, abs=0.002)
+
+
+@pytest.mark.slow
+def test_the_preset_follows_the_original_program(shared: Path) -> None:  # noqa: F811
+    """The original: BCE 0.507 at epoch 100 and 0.605 at 400, MaxR 0.675 at 100."""
+
+    def last(loss: str, epochs: int) -> float:
+        args = ("--preset", "autolossgen", "--data", str(shared / "ml100k01-1-5"), "--json", "--seeds", "2")
+        facts = json.loads(run("--loss", loss, "--epochs", str(epochs), *args).stdout)
+        return float(np.mean(facts["last_epoch"]["auc"]))
+
+    assert last("bce", 100) < 0.53
+    assert 0.59 <= last("bce", 400) <= 0.65
+    assert 0.66 <= last("maxr", 100) <= 0.69
