@@ -46,3 +46,17 @@ def formula(dice: random.Random, largest: int = 9) -> str:
     leaves = SCORES if dice.random() < 0.25 else LEAVES
     shell = dice.choice(SHELLS if leaves is LEAVES else SHELLS[:3])
     return shell.format(*(expression(dice, dice.randint(1, largest), leaves) for _ in range(shell.count("{}"))))
+
+
+LOG_UNARY = ("Log ({})", "1 / ({})", "({}) ^ 2", "- ({})", "Sigmoid ({})")
+LOG_BINARY = ("({} + {})", "({} * {})", "max({} , {})", "min({} , {})", "({} * 1 / ({}))")
+
+
+def log_line(dice: random.Random, size: int) -> str:
+    """A line in the syntax of AutoLossGen's search log, of `size` operators."""
+    if size <= 0:
+        return dice.choice(("pred", "pred", "label", "1"))
+    if dice.random() < 0.5:
+        return dice.choice(LOG_UNARY).format(log_line(dice, size - 1))
+    left = dice.randint(0, size - 1)
+    return dice.choice(LOG_BINARY).format(log_line(dice, left), log_line(dice, size - 1 - left))

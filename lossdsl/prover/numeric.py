@@ -46,19 +46,26 @@ class Chart:
     def __init__(self, field: Field, mirrored: bool = False) -> None:
         self.field = field
         self.mirrored = mirrored
-        self._plans: dict[int, tuple[Poly, Plan]] = {}
+        self._plans: dict[tuple[int, tuple[int, ...]], tuple[Poly, Plan]] = {}
         self._numbers: dict[int, Any] = {}
 
-    def _plan(self, f: Poly) -> Plan:
+    def _plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
 
-        The second thing is one more than the place of the last kernel that occurs.
+        The second thing is one more than the place of the last kernel that occurs. For the kernels in `flips` the
+        powers are counted from the highest one down.
         """
-        kept = self._plans.get(id(f))
+        kept = self._plans.get((id(f), flips))
         if kept is not None and kept[0] is f:
             return kept[1]
+        degrees = f.degrees() if flips else ()
         groups: dict[tuple[int, ...], dict[int, Any]] = {}
         for monomial, c in (mirror(f) if self.mirrored else f).to_dict().items():
+            if flips:
+                turned = list(monomial)
+                for i in flips:
+                    turned[i + 1] = degrees[i + 1] - turned[i + 1]
+                monomial = tuple(turned)
             powers, c = self._fold(monomial[1:], c)
             row = groups.setdefault(powers, {})
             row[monomial[0]] = row[monomial[0]] + c if monomial[0] in row else c
@@ -72,7 +79,7 @@ class Chart:
                 last = max(last, powers[-1][0] + 1)
             rows.append((coefficients, low, powers))
         plan = rows, last
-        self._plans[id(f)] = (f, plan)
+        self._plans[id(f), flips] = (f, plan)
         return plan
 
     def _fold(self, powers: tuple[int, ...], c: Any) -> tuple[tuple[int, ...], Any]:
@@ -103,10 +110,10 @@ class Chart:
             self._numbers[i] = value
         return self._numbers[i]
 
-    def poly(self, f: Poly, t: Any, kernels: list[Any]) -> Any:
+    def poly(self, f: Poly, t: Any, kernels: list[Any], flips: tuple[int, ...] = ()) -> Any:
         """The value of a polynomial, given that of the kernels; t is a ball or a series."""
         total: Any = None
-        for coefficients, low, powers in self._plan(f)[0]:
+        for coefficients, low, powers in self._plan(f, flips)[0]:
             acc = coefficients[0]
             for c in coefficients[1:]:
                 acc = acc * t
@@ -156,6 +163,32 @@ class Chart:
     def poly_value(self, f: Poly, t: Any) -> Any:
         """A polynomial at t."""
         return self.poly(f, t, self.kernels(t, self._plan(f)[1]))
+
+    def flips(self, f: Poly, t: Any) -> tuple[int, ...]:
+        """The exponentials in f that are large at t: of exp(-u) a ball around them keeps its sign, of exp u it does not."""
+        degrees = f.degrees()
+        out = []
+        values: list[Any] | None = None
+        for i, kernel in enumerate(self.field.kernels):
+            if degrees[i + 1] and kernel.kind == "exp" and self._number(i) is None:
+                values = self.kernels(t, i) if values is None or len(values) < i else values
+                assert kernel.inner is not None
+                if self.element(kernel.inner, t, values) > 1:
+                    out.append(i)
+        return tuple(out)
+
+    def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:
+        """A positive multiple of a polynomial at t: divided by the highest powers of the exponentials in `flips`."""
+        count = self._plan(f)[1]
+        kernels = self.kernels(t, count)
+        if not flips:
+            return self.poly(f, t, kernels)
+        small = list(kernels)
+        for i in flips:
+            inner = self.field.kernels[i].inner
+            assert inner is not None
+            small[i] = (-self.element(inner, t, kernels)).exp()
+        return self.poly(f, t, small, flips)
 
     def count(self, a: Element) -> int:
         """How many of the first kernels an element needs."""

@@ -306,6 +306,8 @@ class _Search:
         self.low = low
         self.high = high
         self.boxes = 0
+        degrees = g.degrees()
+        self.has_exp = any(k.kind == "exp" and degrees[i + 1] for i, k in enumerate(signs.field.kernels))
         self.short = False
         self.found: list[Point] = []
 
@@ -347,10 +349,17 @@ class _Search:
         self.short = True
         return side * SHORT_SCORE
 
-    def _series(self, chart: Chart, t: arb) -> Any:
+    def _flips(self, chart: Chart, t: arb) -> tuple[int, ...]:
+        try:
+            return chart.flips(self.g, t) if self.has_exp else ()
+        except (ZeroDivisionError, ValueError):
+            return ()
+
+    def _series(self, chart: Chart, t: arb, flips: tuple[int, ...]) -> Any:
+        """A positive multiple of the function and its slope, the same multiple for the same `flips`."""
         x = arb_series([t, 1])
         try:
-            return chart.poly_value(self.g, x)
+            return chart.scaled(self.g, x, flips)
         except (ZeroDivisionError, ValueError):
             return None
 
@@ -369,7 +378,8 @@ class _Search:
             bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
             with precision(bits):
                 box = arb(a).union(arb(b))
-                v = self._series(chart, box)
+                flips = self._flips(chart, arb(a / 2 + b / 2))
+                v = self._series(chart, box, flips)
                 if v is not None:
                     if sign_of_ball(v[0]):
                         continue
@@ -378,7 +388,7 @@ class _Search:
                         self._bracket(chart, a, b, mirrored)
                         continue
                     if slope.is_finite():
-                        middle = self._series(chart, arb(a / 2 + b / 2))
+                        middle = self._series(chart, arb(a / 2 + b / 2), flips)
                         if middle is not None and sign_of_ball(middle[0] + slope * (box - arb(a / 2 + b / 2))):
                             continue
                     if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(chart, a, b, mirrored):
@@ -435,8 +445,9 @@ class _Search:
             m = (a + b) / 2
             low, high = a, b
             with precision(128):
-                wide = self._series(chart, arb(a).union(arb(b)))
-                middle = self._series(chart, arb(m))
+                flips = self._flips(chart, arb(m))
+                wide = self._series(chart, arb(a).union(arb(b)), flips)
+                middle = self._series(chart, arb(m), flips)
                 if wide is not None and middle is not None and sign_of_ball(wide[1]):
                     root = arb(m) - middle[0] / wide[1]
                     low, high = nextafter(float(root.lower()), -inf), nextafter(float(root.upper()), inf)
@@ -477,7 +488,7 @@ class _Search:
     def _touching(self, chart: Chart, a: float, b: float, mirrored: bool) -> bool:
         """Whether the only zero in the box is a rational where the function touches zero without crossing it."""
         with precision(128, 3):
-            v = self._series(chart, arb(a).union(arb(b)))
+            v = self._series(chart, arb(a).union(arb(b)), self._flips(chart, arb(a)))
         if v is None or not sign_of_ball(v[2]):
             return False
         low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)

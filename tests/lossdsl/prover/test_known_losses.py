@@ -100,7 +100,11 @@ def test_a_place_where_nothing_is_defined_counts_though_both_sides_are() -> None
 
 
 def test_what_is_multiplied_by_zero_still_has_to_be_defined() -> None:
-    for text in ("(label-pred)^2 + 0*log(pred-0.5)", "(label-pred)^2 + (pred-pred)/(pred-pred)", "max(pred, 2)*label/label"):
+    for text in (
+        "(label-pred)^2 + 0*log(pred-0.5)",
+        "(label-pred)^2 + (pred-pred)/(pred-pred)",
+        "max(pred, 2)*label/label",
+    ):
         assert check(text, timeout=None).properties["domain"].status == "refuted", text
 
 
@@ -137,7 +141,10 @@ def test_score_formulas_have_witnesses_on_the_score_axis() -> None:
 
 
 def test_pairs_without_label_are_judged_at_label_one() -> None:
-    alone, as_pairs = check("-logsigmoid(score)", timeout=None), check("-logsigmoid(score)", pairwise=True, timeout=None)
+    alone, as_pairs = (
+        check("-logsigmoid(score)", timeout=None),
+        check("-logsigmoid(score)", pairwise=True, timeout=None),
+    )
     assert (alone.verdict, as_pairs.verdict) == ("invalid", "valid")
     assert alone.properties["uses_label"].mend == "for pairs, add --pairwise"
     assert "uses_label" not in as_pairs.properties

@@ -1,0 +1,114 @@
+"""Each rule of the ladder carries weight: made weaker or wrong, one at a time, an answer that is known comes out wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lossdsl.checking import check
+from lossdsl.prover import analysis, cells, ends, extremes, flat, probability, signs, verdict
+
+Answer = tuple[str, str, str]
+"""A formula, a property, its status."""
+
+
+def right(answer: Answer) -> bool:
+    """Whether the engine, as it stands, gives the known answer; an engine that breaks down does not."""
+    text, name, status = answer
+    try:
+        return check(text, timeout=None).properties[name].status == status
+    except Exception:
+        return False
+
+
+def swap(place: Any, name: str, new: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(place, name, new)
+
+
+def all_positive(self: Any, i: int, low: Any, high: Any) -> int:
+    return 1
+
+
+def first_term(self: Any, f: Any, x_sign: int, low: Any, high: Any) -> int:
+    return 1 if f.leading_coefficient() > 0 else -1
+
+
+def no_sweep(self: Any, *args: Any) -> None:
+    self.boxes += 1
+
+
+def only_parts(self: Any, a: Any, cell: Any, why: str, fine: Any) -> None:
+    """`_require` that does not look at the places between parts."""
+    for part in self._parts(a, cell):
+        if part.low is not part.high and not fine(part.sign):
+            raise cells.Undefined(why, cells._somewhere(part))
+
+
+def no_places(self: Any, a: Any, cell: Any) -> list[Any]:
+    """Pieces without the places between them."""
+    return list(self.signs.of(a, cell.low, cell.high)) if cell.low is not cell.high else []
+
+
+def ignore_rest(self: Any, g: Any) -> int | None:
+    if not g:
+        return 0
+    lead = self.lead(g)
+    c = g[lead]
+    return (1 if c > 0 else -1) * (-1 if lead[1] % 2 else 1)
+
+
+def always_short_of_nothing(name: str, analysis: Any, detail: str, strict: bool = False) -> Any:
+    return verdict.Finding(name, verdict.PROVED, detail, strict, verdict.OPEN)
+
+
+MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
+    "every kernel counts as positive": (
+        swap(signs.Signs, "kernel_sign", all_positive), ("(1-label)*pred*log(pred) + label*(1-pred)", "monotone", "refuted")),
+    "structure looks at one term only": (
+        swap(signs.Signs, "_one_sign", first_term), ("(1-label)*(2*pred-1)^2 + label*(1-pred)", "monotone", "refuted")),
+    "exact roots are dropped": (
+        swap(signs, "algebraic_roots", lambda g: []), ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
+    "roots between kernels are dropped": (
+        swap(signs._Search, "_sweep", no_sweep), ("label/(log(pred)+pred) + pred", "domain", "refuted")),
+    "a monotone box counts as free of zeros": (
+        swap(signs._Search, "_bracket", lambda *args: None), ("label/(log(pred)+pred) + pred", "domain", "refuted")),
+    "any rational counts as a zero": (
+        swap(signs, "vanishes_at", lambda *args: True), ("label/(2*pred-1-log(2*pred)+1e-7) + pred", "domain", "proved")),
+    "no rational counts as a zero": (
+        swap(signs, "vanishes_at", lambda *args: False), ("label*max(log(2*pred), pred-0.5) + (1-label)*pred", "gradient", "proved")),
+    "the leading term decides alone": (
+        swap(ends.Expansion, "sign", ignore_rest), ("(1-label)*pred^2*(log(pred)+25) + label*(1-pred)", "monotone", "refuted")),
+    "places between pieces are not looked at": (
+        swap(cells._Cutter, "_parts", no_places), ("label*log(abs(pred-0.5)) + pred", "domain", "refuted")),
+    "a divisor may be zero in one place": (
+        swap(cells._Cutter, "_require", only_parts), ("label/(pred-0.5)^2 + pred", "domain", "refuted")),
+    "nothing ever jumps": (
+        swap(analysis.Side, "jump", lambda *args: 0), ("if(pred < 0.5, 1-label, label) + (label-pred)^2", "gradient", "refuted")),
+    "a proof on a part counts as a proof": (
+        swap(verdict, "proof", always_short_of_nothing), ("label/(2+exp(-1/pred)*log(pred)) + pred", "domain", "undecided")),
+    "the sum of slopes does not matter": (
+        swap(probability, "_pulls_apart", lambda *args: True), ("maxr", "calibrated", "refuted")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_weakened_rule_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weaken, answer = MUTATIONS[name]
+    assert right(answer), "the answer has to be right to begin with"
+    weaken(monkeypatch)
+    assert not right(answer)
+
+
+def test_the_sup_of_slopes_needs_its_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "within 0.2963" in check("mse", timeout=None).properties["bounded_gradient"].detail
+    monkeypatch.setattr(extremes._Largest, "_upper", lambda *args: 0.0)
+    assert "within 0.2963" not in check("mse", timeout=None).properties["bounded_gradient"].detail
+
+
+def test_dead_zones_need_their_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat_one = ("label*(1-pred)^9*1e-4 + (1-label)*pred", "no_dead_zone", "refuted")
+    assert right(flat_one)
+    monkeypatch.setattr(flat._Scan, "run", lambda self: None)
+    assert not right(flat_one)
