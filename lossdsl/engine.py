@@ -73,7 +73,7 @@ class Engine:
         if not (pairwise or self.needs_score):
             self.program("pred")
         self.needs_score = self.needs_score or pairwise
-        self.fast = backend in ("llvm", "auto") and not trainable and _machine_code(self._programs["score"], backend)
+        self.fast = backend in ("llvm", "auto") and _machine_code(self._programs["score"], backend)
 
     def program(self, axis: Axis) -> Program:
         """The Program along one axis."""
@@ -133,7 +133,7 @@ class Engine:
 def _machine_code(program: Program, backend: str) -> bool:
     if not llvm.applies(program):
         if backend == "llvm":
-            raise LossError("the llvm backend takes powers with constant exponents only")
+            raise LossError("the llvm backend takes constant exponents and no trainable parameters")
         return False
     try:
         llvm.machine_key()
