@@ -73,9 +73,8 @@ def test_block(kind: str, body: str, line: int, folder: Path) -> None:
             if command.startswith(("make ", "pip install", "git clone", "cd ")):
                 continue  # the continuous integration is itself `make test` on a fresh clone
             done = subprocess.run(
-                command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True, encoding="utf-8", timeout=300,
-            )  # fmt: skip
+                command, shell=True, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300
+            )
             assert matches(wanted, done.stdout), f"README.md:{line}: $ {command}\n{done.stdout}\n{done.stderr}"
     elif kind == "python":
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What is in the clone is in the wheel: a package that is not listed works when editable and is missing when installed."""
+"""What is in the clone is in the wheel: an unlisted package works when editable and is missing when installed."""
 
 from __future__ import annotations
 

@@ -49,19 +49,27 @@ def _example() -> str:
 @click.argument("formulas", nargs=-1)
 @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Read formulas from FILE, one a line.")
 @click.option("--as-files", is_flag=True, help="Take the arguments as files, as pre-commit passes them.")
-@click.option("--dialect", default="auto", show_default=True, help="lossdsl, python, latex, autolossgen, autolossgen-plain.")
+@click.option(
+    "--dialect", default="auto", show_default=True, help="lossdsl, python, latex, autolossgen, autolossgen-plain."
+)
 @click.option(
     "--format", "--output-format", "layout", default="text", show_default=True,
     type=click.Choice(["text", "concise", "json", "jsonl", "sarif", "github"]), help="How to print the findings.",
 )  # fmt: skip
-@click.option("--fail-on", type=click.Choice(list(LEVELS)), default="error", show_default=True, help="What makes the exit code 1.")
+@click.option(
+    "--fail-on", type=click.Choice(list(LEVELS)), default="error", show_default=True, help="What makes the exit code 1."
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
-@click.option("--label", "labels", default="{0,1}", show_default=True, help='Labels to judge at: "{0,1}", "{1}" or "[0,1]".')
-@click.option("--pairwise", is_flag=True, help="Read the formula as a loss of pairs: without label, it is judged at label 1.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS",
-              help="Per formula; what is not decided by then is undecided.")  # fmt: skip
-@click.option("--certificate", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
-              help="Write what `lossdsl verify FILE` needs to check the proofs without the prover.")  # fmt: skip
+@click.option(
+    "--label", "labels", default="{0,1}", show_default=True, help='Labels to judge at: "{0,1}", "{1}" or "[0,1]".'
+)
+@click.option(
+    "--pairwise", is_flag=True, help="Read the formula as a loss of pairs: without label, it is judged at label 1."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS",
+    help="Per formula; what is not decided by then is undecided.",
+)  # fmt: skip
 def command(
     formulas: tuple[str, ...],
     files: tuple[str, ...],

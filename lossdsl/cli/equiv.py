@@ -14,7 +14,9 @@ SAME, DIFFERENT, UNDECIDED = FINE, FINDINGS, 3
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--dialect", default="auto", show_default=True, help="The dialect of both formulas.")
-@click.option("--pairwise", is_flag=True, help="Compare as losses of pairs: a formula without label counts at label 1 alone.")
+@click.option(
+    "--pairwise", is_flag=True, help="Compare as losses of pairs: a formula without label counts at label 1 alone."
+)
 def command(first: str, second: str, dialect: str, pairwise: bool) -> int:
     """Say whether A and B are the same for training: their slopes equal up to one positive factor, for every label.
 

@@ -1,4 +1,4 @@
-"""The `lossdsl` command: finds a command's file, runs it, and turns every failure into one sentence and an exit code."""
+"""The `lossdsl` command: finds a command's file, runs it, and makes of a failure one sentence and an exit code."""
 
 from __future__ import annotations
 

@@ -92,13 +92,20 @@ def test_unreadable_files_are_usage(tmp_path: Path) -> None:
     binary = tmp_path / "binary.txt"
     binary.write_bytes(b"bce\n\xff\xfe\n")
     lossdsl = [sys.executable, "-m", "lossdsl", "check"]
-    for arguments in (["-f", str(binary)], ["-f", str(tmp_path / "absent.txt")], [], ["--nonsense", "bce"], ["bce", "--label", "{2}"]):
+    for arguments in (
+        ["-f", str(binary)],
+        ["-f", str(tmp_path / "absent.txt")],
+        [],
+        ["--nonsense", "bce"],
+        ["bce", "--label", "{2}"],
+    ):
         done = subprocess.run([*lossdsl, *arguments], capture_output=True, text=True)
         assert done.returncode == 2, arguments
         assert "Traceback" not in done.stderr
-    assert f"{binary}:2: this file is not UTF-8 text (byte 4)" in subprocess.run(
-        [*lossdsl, "-f", str(binary)], capture_output=True, text=True
-    ).stderr
+    assert (
+        f"{binary}:2: this file is not UTF-8 text (byte 4)"
+        in subprocess.run([*lossdsl, "-f", str(binary)], capture_output=True, text=True).stderr
+    )
 
 
 def test_fail_on_and_exit_zero() -> None:
@@ -114,7 +121,10 @@ def test_concise_and_github_name_the_place(tmp_path: Path) -> None:
     assert any(line.startswith(f"{file}:2:1: error LD1") for line in lines)
     assert any(line.startswith(f"{file}:3:5: error LD0") for line in lines)
     lines = run("-f", str(file), "--format", "github").output.splitlines()
-    assert any(line.startswith(f"::error file={str(file).replace(',', '%2C')},line=2,col=1,title=lossdsl LD1") for line in lines)
+    assert any(
+        line.startswith(f"::error file={str(file).replace(',', '%2C')},line=2,col=1,title=lossdsl LD1")
+        for line in lines
+    )
 
 
 def test_sarif_is_valid(tmp_path: Path) -> None:
@@ -124,13 +134,16 @@ def test_sarif_is_valid(tmp_path: Path) -> None:
     log = json.loads(run("-f", str(file), "label^2", "--format", "sarif").output)
     sarif.Sarif.model_validate(log)
     assert {r["level"] for r in log["runs"][0]["results"]} >= {"error"}
-    assert {r["ruleId"] for r in log["runs"][0]["results"]} == {r["id"] for r in log["runs"][0]["tool"]["driver"]["rules"]}
+    assert {r["ruleId"] for r in log["runs"][0]["results"]} == {
+        r["id"] for r in log["runs"][0]["tool"]["driver"]["rules"]
+    }
 
 
 def test_json_fields_are_the_documented_ones() -> None:
     (report,) = json.loads(run("pred*label", "--format", "json").output)
     assert list(report) == [
-        "schema", "source", "dialect", "formula", "verdict", "properties", "kinks", "hash", "simplified", "latex", "ms", "error",
+        "schema", "source", "dialect", "formula", "verdict", "properties",
+        "kinks", "hash", "simplified", "latex", "ms", "error",
     ]  # fmt: skip
     monotone = report["properties"]["monotone"]
     assert {"status", "strict", "proved_on", "code", "method", "detail", "witness"} <= set(monotone)
