@@ -97,7 +97,7 @@ def breach(tree: Tree) -> Breach | None:
 
 
 def _unreadable(tree: Tree) -> Breach | None:
-    """Whether the canonical text of a tree is over a limit of texts: `|x|` becomes `abs(x)`, and dialects write less."""
+    """Whether the canonical text is over a limit of texts: `|x|` becomes `abs(x)`, and dialects write less."""
     from lossdsl.grammar.printer import show
 
     text = show(tree)
