@@ -70,6 +70,10 @@ def _example() -> str:
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS",
     help="Per formula; what is not decided by then is undecided.",
 )  # fmt: skip
+@click.option(
+    "--certificate", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
+    help="Write what `lossdsl verify FILE` needs to check the proofs without the prover.",
+)  # fmt: skip
 def command(
     formulas: tuple[str, ...],
     files: tuple[str, ...],
