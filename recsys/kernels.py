@@ -368,3 +368,59 @@ def grouped_auc(order: Any, score: Any, label: Any, group: Any) -> float:
             count += 1
         start = end
     return total / count if count > 0 else np.nan
+
+
+@numba.njit(**JIT)
+def ranking(order: Any, label: Any, group: Any, depth: int) -> Any:
+    """Means over groups with a positive row: NDCG, recall, hit rate, reciprocal rank, average precision, precision.
+
+    `order` sorts by group, then from the best score to the worst. `depth` 0 looks at all rows of a group. The gain of a
+    row is `2**label - 1`, its discount `1 / log2(rank + 1)`; positives are the rows with a label above 0.
+    """
+    out = np.zeros(6)
+    count = 0
+    n = order.shape[0]
+    start = 0
+    while start < n:
+        end = start
+        liked = 0
+        while end < n and group[order[end]] == group[order[start]]:
+            if label[order[end]] > 0:
+                liked += 1
+            end += 1
+        if liked == 0:
+            start = end
+            continue
+        count += 1
+        size = end - start
+        top = size if depth == 0 else min(depth, size)
+        gains = np.empty(size)
+        for j in range(size):
+            gains[j] = 2.0 ** label[order[start + j]] - 1.0
+        best = np.sort(gains)
+        gained = 0.0
+        ideal = 0.0
+        hits = 0
+        first = 0
+        precision = 0.0
+        for j in range(top):
+            discount = 1.0 / np.log2(j + 2.0)
+            gained += gains[j] * discount
+            ideal += best[size - 1 - j] * discount
+            if gains[j] > 0:
+                hits += 1
+                precision += hits / (j + 1.0)
+                if first == 0:
+                    first = j + 1
+        out[0] += gained / ideal
+        out[1] += hits / liked
+        out[2] += 1.0 if hits > 0 else 0.0
+        out[3] += 1.0 / first if first > 0 else 0.0
+        out[4] += precision / min(liked, top)
+        out[5] += hits / (size if depth == 0 else depth)
+        start = end
+    if count == 0:
+        out[:] = np.nan
+    else:
+        out /= count
+    return out

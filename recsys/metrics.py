@@ -1,13 +1,19 @@
-"""The one place where scores become numbers."""
+"""The one place where scores become numbers.
+
+Ranking metrics are means over users (or queries) that have a positive row; among equal scores the worse row stands
+first, so a constant score earns nothing. `@k` looks at the first k rows of a user; without it, at all. Metrics of a
+prediction take `sigmoid(score)`, and call it positive above 1/2.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from lossdsl.recsys.dataset import Array, DataError, Rows
-from lossdsl.recsys.kernels import grouped_auc, rank_auc
+from lossdsl.recsys.kernels import grouped_auc, rank_auc, ranking
 
 Metric = Callable[[Rows, Array], float]
 
@@ -38,20 +44,84 @@ def gauc(rows: Rows, score: Array) -> float:
     return float(grouped_auc(order, np.asarray(score), rows.label, rows.user))
 
 
-METRICS: dict[str, Metric] = {"auc": auc, "gauc": gauc}
+# In the order in which the kernel returns them.
+RANKING = ("ndcg", "recall@", "hr", "mrr", "map", "precision@")
 
 
-def compute(metric: str, rows: Rows, score: Array) -> float:
-    """The metric of that name."""
-    if metric not in METRICS:
-        raise DataError(f"no metric is called `{metric}`; there are {', '.join(METRICS)}")
-    return METRICS[metric](rows, score)
+def _ranked(place: int, k: int) -> Metric:
+    def metric(rows: Rows, score: Array) -> float:
+        order = np.lexsort((rows.label, -np.asarray(score), rows.user))
+        return float(ranking(order, rows.label, rows.user, k)[place])
 
+    return metric
+
+
+def _predicted(name: str) -> Metric:
+    def metric(rows: Rows, score: Array) -> float:
+        from sklearn import metrics as sk
+
+        label = (rows.label > 0).astype(np.float64)
+        pred = 1 / (1 + np.exp(-np.clip(np.asarray(score, np.float64), -700, 700)))
+        if name == "rmse":
+            return float(np.sqrt(sk.mean_squared_error(label, pred)))
+        if name == "mae":
+            return float(sk.mean_absolute_error(label, pred))
+        if name == "log_loss":
+            return float(sk.log_loss(label, pred, labels=[0, 1]))
+        guess = pred > 0.5
+        if name == "accuracy":
+            return float(sk.accuracy_score(label, guess))
+        function = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}[name]
+        return float(function(label, guess, zero_division=0.0))
+
+    return metric
+
+
+PREDICTED = ("rmse", "mae", "log_loss", "f1", "accuracy", "precision", "recall")
+METRICS: dict[str, Metric] = {"auc": auc, "gauc": gauc, **{name: _predicted(name) for name in PREDICTED}}
+NAMES = ("auc", "gauc", "ndcg@k", "recall@k", "hr@k", "mrr", "map", "precision@k", *PREDICTED)
 
 # Errors rather than gains.
 LOWER_IS_BETTER = frozenset({"rmse", "mae", "log_loss"})
 
 
+def metric(name: str) -> Metric:
+    """The metric of that name, such as `auc`, `ndcg@10` or `mrr`.
+
+    >>> import numpy as np
+    >>> from lossdsl.recsys.dataset import Rows
+    >>> from lossdsl.recsys.metrics import metric
+    >>> metric("recall@2")(Rows([0, 0, 0], [0, 1, 2], [1, 0, 1]), np.array([0.3, 0.2, 0.1]))
+    0.5
+    """
+    if name in METRICS:
+        return METRICS[name]
+    base, at, depth = name.partition("@")
+    kind = base + "@" if at and base in ("recall", "precision") else base
+    if kind in RANKING and (not at or depth.isdecimal() and int(depth) > 0):
+        return _ranked(RANKING.index(kind), int(depth) if at else 0)
+    raise DataError(f"no metric is called `{name}`; there are {', '.join(NAMES)}")
+
+
+def compute(name: str, rows: Rows, score: Array) -> float:
+    """The metric of that name."""
+    return metric(name)(rows, score)
+
+
 def measure(rows: Rows, score: Array, names: tuple[str, ...]) -> dict[str, float]:
     """Several metrics of the same scores."""
     return {name: compute(name, rows, score) for name in names}
+
+
+def per_user(name: str, rows: Rows, score: Array) -> dict[str, Any]:
+    """Not a mean: the metric of each user who has one, for `gauc` and the ranking metrics, as user → value."""
+    base = metric(name)
+    order = np.argsort(rows.user, kind="stable")
+    user = rows.user[order]
+    cuts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
+    out = {}
+    for mine in np.split(order, cuts[1:]):
+        value = base(rows.take(mine), np.asarray(score)[mine])
+        if value == value:
+            out[int(rows.user[mine[0]])] = value
+    return out

@@ -23,6 +23,8 @@ class Settings:
     `l2` is λ in `g += λ·w`, for every parameter at every step. `l2_in_loss` is the same added to the gradient before
     each of its entries is clipped to `±clip` (0 clips nothing). `patience` stops a training after so many epochs
     without a better validation metric (0 never does). `pairs` trains on pairs of one user instead of single rows.
+    `task="implicit"` trains on the positives and `train_neg` sampled negatives each, and ranks all items that are new
+    to the user; `test_neg` measures among so many sampled negatives instead.
 
     >>> from lossdsl.recsys.settings import Settings
     >>> Settings(model="ranknet").resolve().layers
@@ -43,6 +45,10 @@ class Settings:
     epochs: int = 30
     patience: int = 0
     metric: str | None = None
+    task: str = "explicit"
+    train_neg: int = 4
+    train_sampler: str = "uniform"
+    test_neg: int = 0
     pairs: bool | None = None
     dtype: str = "float32"
     init_bias_std: float = 0.0
@@ -60,7 +66,7 @@ class Settings:
             dropout=dropout if self.dropout is None else self.dropout,
             batch_size=batch if self.batch_size is None else self.batch_size,
             pairs=paired,
-            metric=("gauc" if paired else "auc") if self.metric is None else self.metric,
+            metric=self.metric or ("ndcg@20" if self.task == "implicit" else "gauc" if paired else "auc"),
         )
         out._check()
         return out
@@ -68,6 +74,10 @@ class Settings:
     def _check(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise SettingsError(f"no optimizer is called `{self.optimizer}`; there are {', '.join(OPTIMIZERS)}")
+        if self.task not in ("explicit", "implicit"):
+            raise SettingsError(f"the task is explicit or implicit, not {self.task}")
+        if self.task == "implicit" and self.train_neg < 1:
+            raise SettingsError("the implicit task needs at least one sampled negative (train_neg)")
         if self.dtype not in ("float32", "float64"):
             raise SettingsError(f"the dtype is float32 or float64, not {self.dtype}")
         for name in ("dim", "batch_size", "epochs"):
@@ -75,7 +85,7 @@ class Settings:
                 raise SettingsError(f"{name} has to be 1 or more, not {getattr(self, name)}")
         if not self.lr > 0:
             raise SettingsError(f"lr has to be above 0, not {self.lr:g}")
-        for name in ("l2", "l2_in_loss", "clip", "init_std", "init_bias_std", "patience"):
+        for name in ("l2", "l2_in_loss", "clip", "init_std", "init_bias_std", "patience", "test_neg"):
             if not getattr(self, name) >= 0:
                 raise SettingsError(f"{name} has to be 0 or more, not {getattr(self, name):g}")
         if self.dropout is not None and not 0 <= self.dropout < 1:

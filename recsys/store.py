@@ -35,11 +35,10 @@ class Saved:
     metrics: dict[str, float]
 
     def trainer(self, data: Dataset, *, any_data: bool = False) -> Trainer:
-        """The model over `data`, which has to be what it was trained on, unless `any_data` says that the ids still fit."""
+        """The model over `data`, which has to be what it was trained on, unless `any_data` says that ids still fit."""
         if not any_data and data.fingerprint != self.fingerprint:
-            raise LossError(
-                f"the model was trained on {self.data} ({self.fingerprint}), and this is {data.name} ({data.fingerprint})"
-            )
+            theirs, ours = f"{self.data} ({self.fingerprint})", f"{data.name} ({data.fingerprint})"
+            raise LossError(f"the model was trained on {theirs}, and this is {ours}")
         trainer = Trainer(self.loss, data, self.settings, seed=self.seed)
         trainer.load(self.state)
         return trainer

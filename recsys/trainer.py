@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.fused import FusedEngine
 from lossdsl.recsys.kernels import shuffle
+from lossdsl.recsys.negatives import Known, evaluation_rows, with_negatives
 from lossdsl.recsys.objective import as_objective
 from lossdsl.recsys.pairs import Groups, groups, plan
 from lossdsl.recsys.settings import DEFAULTS, ENGINES, Settings, SettingsError
@@ -72,12 +73,17 @@ class Trainer:
         engine: str = "auto",
         device: str = "cpu",
     ) -> None:
+        if data.documents and settings.metric is None:
+            settings = replace(settings, metric="ndcg@10")
         self.settings = settings.resolve()
+        metrics.metric(self.settings.metric or "auc")
         self.data = data
         self.seed = seed
         self.number = 0
         self.objective = as_objective(loss)
         self._groups: tuple[Rows, Groups] | None = None
+        self._watched: dict[str, Rows] = {}
+        self._known: Known | None = None
         self.engine: FusedEngine | TorchEngine = self._choose(engine, device)
         self.use(self.objective)
 
@@ -122,8 +128,13 @@ class Trainer:
         Raises `Diverged` when the parameters stop being numbers of a sane size.
         """
         rows = self.data.train if rows is None else rows
-        seed = int(np.random.SeedSequence([self.seed, 5, self.number]).generate_state(1, np.uint64)[0])
+        seed, fresh = map(int, np.random.SeedSequence([self.seed, 5, self.number]).generate_state(2, np.uint64))
         self.number += 1
+        if self.settings.task == "implicit":
+            if self._known is None:
+                self._known = Known(self.data.users, self.data.items, self.data.train)
+            liked = rows.take(rows.label > 0)
+            rows = with_negatives(liked, self._known, self.settings.train_neg, fresh, self.settings.train_sampler)
         if self.settings.pairs:
             assert not isinstance(self.engine, FusedEngine) and self.settings.batch_size is not None
             if self._groups is None or self._groups[0] is not rows:
@@ -143,12 +154,19 @@ class Trainer:
             raise Diverged(f"a parameter {what} in epoch {self.number}; try a smaller learning rate")
 
     def scores(self, rows: Rows | str) -> Array:
-        """The score of each row of a split, or of rows of your own."""
-        return self.engine.scores(self.data.split(rows) if isinstance(rows, str) else rows)
+        """The score of each row of `watched(split)`, or of rows of your own."""
+        return self.engine.scores(self.watched(rows) if isinstance(rows, str) else rows)
+
+    def watched(self, split: str) -> Rows:
+        """What is measured for a split: its rows, with sampled negatives or all other items where settings say so."""
+        if split not in self._watched:
+            settings = self.settings
+            self._watched[split] = evaluation_rows(self.data, split, task=settings.task, count=settings.test_neg)
+        return self._watched[split]
 
     def evaluate(self, rows: Rows | str = "validation", metric: str | None = None) -> float:
         """A metric (default: the one in the settings) on a split or on rows of your own."""
-        rows = self.data.split(rows) if isinstance(rows, str) else rows
+        rows = self.watched(rows) if isinstance(rows, str) else rows
         name = metric or self.settings.metric
         assert name is not None
         return metrics.compute(name, rows, self.scores(rows))

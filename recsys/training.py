@@ -145,6 +145,7 @@ def train(
         runs = tuple(one(number) for number in numbers)
     if not any(run.metrics for run in runs):
         raise Diverged(f"every seed stopped: {runs[0].stopped}")
+    settings = first.settings
     return TrainResult(objective.text, runs, settings, name, _protocol(data, settings, name, seed, seeds))
 
 
@@ -190,16 +191,23 @@ def _run(trainer: Trainer, progress: Progress | None) -> Run:
     last: dict[str, float] = {}
     if state is not None:
         if not stopped:
-            last = metrics.measure(trainer.data.test, trainer.scores("test"), _names(settings))
+            last = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(settings))
         trainer.load(state)
-        measured = metrics.measure(trainer.data.test, trainer.scores("test"), _names(settings))
+        measured = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(settings))
     seconds = time.perf_counter() - begin
     return Run(trainer.seed, tuple(history), best_epoch, measured, last, state, seconds, stopped)
 
 
 def _names(settings: Settings) -> tuple[str, ...]:
     assert settings.metric is not None
-    return tuple(dict.fromkeys((settings.metric, "auc", "gauc")))
+    usual = ("ndcg@20", "recall@20", "mrr") if settings.task == "implicit" else ("auc", "gauc")
+    return tuple(dict.fromkeys((settings.metric, *usual)))
+
+
+def _candidates(settings: Settings) -> str:
+    if settings.test_neg:
+        return f"the rows of the split, each with {settings.test_neg} sampled negatives"
+    return "all items that are new to the user" if settings.task == "implicit" else "the rows of the split"
 
 
 def _protocol(data: Dataset, settings: Settings, engine: str, seed: int, seeds: int) -> dict[str, Any]:
@@ -208,6 +216,7 @@ def _protocol(data: Dataset, settings: Settings, engine: str, seed: int, seeds: 
         "fingerprint": data.fingerprint,
         "rows": {name: len(data.split(name)) for name in ("train", "validation", "test")},
         "split": "test, at the epoch that was best on validation",
+        "candidates": _candidates(settings),
         "seeds": list(range(seed, seed + seeds)),
         "engine": engine,
         "settings": settings.to_dict(),

@@ -50,13 +50,17 @@ model_options = _stack(
         click.option("--dropout", type=float, help="Rate of dropout of deepmodel and ranknet."),
         click.option("--epochs", type=int, help="At most so many; default: 30."),
         click.option("--patience", type=int, help="Stop after so many epochs without a better one; default: never."),
-        click.option("--metric", help="Chooses the best epoch; default: auc, for pairs gauc."),
+        click.option("--metric", help="Chooses the best epoch; default: auc, for pairs gauc, implicit ndcg@20."),
+        click.option("--task", type=click.Choice(["explicit", "implicit"]),
+                     help="implicit: positives, sampled negatives, full ranking."),
+        click.option("--train-neg", type=int, metavar="N", help="Sampled negatives of each positive; default: 4."),
+        click.option("--test-neg", type=int, metavar="N", help="Measure among N sampled negatives for each row."),
         click.option("--preset", type=click.Choice(["autolossgen"]), help="Settings of the original program."),
     ]
 )  # fmt: skip
 
 SETTINGS = ("model", "optimizer", "lr", "l2", "batch_size", "dim", "init_std", "layers", "dropout", "epochs",
-            "patience", "metric")  # fmt: skip
+            "patience", "metric", "task", "train_neg", "test_neg")  # fmt: skip
 
 
 def settings_from(options: dict[str, Any]) -> Any:
@@ -71,7 +75,9 @@ def settings_from(options: dict[str, Any]) -> Any:
     changes = {name: value for name, value in changes.items() if value is not None}
     if "layers" in changes:
         changes["layers"] = _widths(changes["layers"])
-    return replace(base, **changes).resolve()
+    settings = replace(base, **changes)
+    settings.resolve()  # complains of what cannot be
+    return settings
 
 
 def _widths(text: str) -> tuple[int, ...]:

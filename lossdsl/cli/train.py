@@ -63,7 +63,7 @@ def command(
         click.echo(error, err=True)
         return FINDINGS
     settings = settings_from(options)
-    if not allowed(formula, bool(settings.pairs), checking):
+    if not allowed(formula, bool(settings.resolve().pairs), checking):
         return FINDINGS
     data = load(source, **reading)
     if save_to is not None:
@@ -95,7 +95,7 @@ def measure(path: str, data: Dataset, as_json: bool) -> int:
     saved = read(path)
     trainer = saved.trainer(data)
     names = tuple(saved.metrics)
-    found = metrics.measure(data.test, trainer.scores("test"), names)
+    found = metrics.measure(trainer.watched("test"), trainer.scores("test"), names)
     if as_json:
         facts = {name: {"mean": value, "low": None, "high": None, "values": [value]} for name, value in found.items()}
         protocol = {"data": data.name, "fingerprint": data.fingerprint, "settings": saved.settings.to_dict()}
