@@ -302,7 +302,9 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
     place = at["score" if oracle.score else "pred"]
     label = int(Fraction(str(at["label"]))) if "label" in at else None
     if isinstance(place, list):
-        yield from _recheck_between(oracle, name, finding, number(Fraction(place[0])), number(Fraction(place[1])), label)
+        yield from _recheck_between(
+            oracle, name, finding, number(Fraction(place[0])), number(Fraction(place[1])), label
+        )
         return
     x = number(Fraction(place))
     if not oracle.score and not 0 < x < 1:
@@ -361,7 +363,9 @@ def _falls(oracle: Oracle, x: Any, step: Any, label: int | None, in_score: bool)
     return bool(slope(x + step) < slope(x - step))
 
 
-def _recheck_between(oracle: Oracle, name: str, finding: Finding, low: Any, high: Any, label: int | None) -> Iterator[str]:
+def _recheck_between(
+    oracle: Oracle, name: str, finding: Finding, low: Any, high: Any, label: int | None
+) -> Iterator[str]:
     """A place known as an interval: the finding must show between its ends."""
     if name == "domain":
         # A divisor or an argument of log reaches zero inside: its size at the ends is small against the interval.

@@ -1,4 +1,4 @@
-"""Random formulas as text, for fuzzing and timing: seeded, of every operator, most of them nonsense, some of them losses."""
+"""Random formulas as text, for fuzzing and timing: seeded, of every operator, most of them nonsense, some losses."""
 
 from __future__ import annotations
 
@@ -20,13 +20,21 @@ LEAVES = (
     "(2*label-1)",
 )
 SCORES = ("score", "score", "score", "label", "label", "1", "2", "0.5", "3", "(2*label-1)")
-UNARY = ("log({})", "exp({})", "({})^2", "-({})", "abs({})", "sqrt({})", "1/({})", "sigmoid({})", "tanh({})", "relu({})",
-         "({})^3", "1-({})", "square({})", "log1p({})", "expm1({})", "softplus({})", "logsigmoid({})", "plog({})",
-         "pinv({})", "psqrt({})", "sign({})", "clamp({}, 0.1, 0.8)", "({})^0.5", "({})^1.5", "reciprocal({})")  # fmt: skip
-BINARY = ("({}+{})", "({}-{})", "({}*{})", "({}/{})", "max({},{})", "min({},{})", "({}*{})", "({}+{})", "({}-{})",
-          "if({} < {}, pred, label)")  # fmt: skip
-SHELLS = ("{}", "{}", "label*({}) + (1-label)*({})", "(label-pred)^2*({})", "-label*log(pred)*({}) - (1-label)*log(1-pred)*({})",
-          "label*(1-pred)*({}) + (1-label)*pred*({})", "abs(label-pred)*({})", "-label*log(pred) - (1-label)*log(1-pred) + 0.1*({})")  # fmt: skip
+UNARY = (
+    *("log({})", "exp({})", "({})^2", "-({})", "abs({})", "sqrt({})", "1/({})", "sigmoid({})", "tanh({})", "relu({})"),
+    *("({})^3", "1-({})", "square({})", "log1p({})", "expm1({})", "softplus({})", "logsigmoid({})", "plog({})"),
+    *("pinv({})", "psqrt({})", "sign({})", "clamp({}, 0.1, 0.8)", "({})^0.5", "({})^1.5", "reciprocal({})"),
+)
+BINARY = (
+    *("({}+{})", "({}-{})", "({}*{})", "({}/{})", "max({},{})", "min({},{})", "({}*{})", "({}+{})", "({}-{})"),
+    "if({} < {}, pred, label)",
+)
+SHELLS = (
+    *("{}", "{}", "label*({}) + (1-label)*({})", "(label-pred)^2*({})", "abs(label-pred)*({})"),
+    "-label*log(pred)*({}) - (1-label)*log(1-pred)*({})",
+    "label*(1-pred)*({}) + (1-label)*pred*({})",
+    "-label*log(pred) - (1-label)*log(1-pred) + 0.1*({})",
+)
 
 
 def expression(dice: random.Random, size: int, leaves: tuple[str, ...] = LEAVES) -> str:

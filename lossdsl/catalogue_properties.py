@@ -8,8 +8,8 @@ ENTRIES = (
     Entry(
         "LD101",
         "undefined somewhere (domain)",
-        "A sub-expression is not a real, finite number for some pred in (0,1) and some label. Branches that are not taken"
-        " count, and so does what is multiplied by zero.",
+        "A sub-expression is not a real, finite number for some pred in (0,1) and some label. Branches that are"
+        " not taken count, and so does what is multiplied by zero.",
         "one NaN in a batch makes every parameter NaN in the next step; it travels through max, if and 0*x.",
         "-label*log(pred) - (1-label)*log(pred-1)",
         "-label*log(pred) - (1-label)*log(1-pred)",
@@ -74,7 +74,7 @@ ENTRIES = (
         "LD204",
         "the worst predictions are not corrected (no_saturation)",
         "The slope in score goes to zero where the prediction is most wrong.",
-        "a confident mistake stays: squared error through a sigmoid is the classic case. Cross entropy does not saturate.",
+        "a confident mistake stays: squared error through a sigmoid is the classic case; cross entropy does not.",
         "(label-pred)^2",
         "-label*log(pred) - (1-label)*log(1-pred)",
     ),

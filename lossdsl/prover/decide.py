@@ -102,7 +102,7 @@ def _look(
     score: bool,
     wanted: tuple[str, ...],
 ) -> Decision:
-    """A look at a few places, where exact algebra gave up: it can refute the domain, or that slopes point the right way."""
+    """A look at a few places, where exact algebra gave up: it can refute the domain, and monotone."""
     labelled = "label" in names(tree.root)
     for label in labels:
         try:

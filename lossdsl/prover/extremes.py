@@ -117,22 +117,21 @@ class _Largest:
             heappush(self.heap, (-upper, self.count, chart, slope, a, b))
 
     def _upper(self, chart: Chart, slope: Element, a: float, b: float) -> float:
-        count = chart.count(slope)
         with precision(96):
             middle = arb(a / 2 + b / 2)
-            at = self._value(chart, slope, middle, count)
+            at = self._value(chart, slope, middle)
             if at is not None:
                 self.best = max(self.best, float(at.lower()))
             box = arb_series([arb(a).union(arb(b)), 1])
             try:
-                v = chart.element(slope, box, chart.kernels(box, count))
+                v = chart.sized(slope, box)
             except (ZeroDivisionError, ValueError):
                 return float("inf")
             if not v[0].is_finite():
                 return float("inf")
             upper = float(abs(v[0]).upper())
             if sign_of_ball(v[1]):
-                ends = [self._value(chart, slope, arb(t), count) for t in (a, b)]
+                ends = [self._value(chart, slope, arb(t)) for t in (a, b)]
                 if None not in ends:
                     for value in ends:
                         self.seen(value)
@@ -141,9 +140,9 @@ class _Largest:
                 upper = min(upper, float((at + abs(v[1]) * arb(b / 2 - a / 2)).upper()))
             return upper
 
-    def _value(self, chart: Chart, slope: Element, t: arb, count: int) -> arb | None:
+    def _value(self, chart: Chart, slope: Element, t: arb) -> arb | None:
         try:
-            size = abs(chart.element(slope, t, chart.kernels(t, count)))
+            size = abs(chart.sized(slope, t))
         except (ZeroDivisionError, ValueError):
             return None
         return size if size.is_finite() else None
@@ -157,7 +156,7 @@ class _Largest:
             for chart, a, b in _stretches(self.analysis, side, i, EDGE, EDGE):
                 for t in (a, b):
                     with precision(96):
-                        value = self._value(chart, slope, arb(t), chart.count(slope))
+                        value = self._value(chart, slope, arb(t))
                     if value is None:
                         raise Undecided("how steep the loss is at most")
                     best = max(best, float(value.upper()))

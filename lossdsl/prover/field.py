@@ -1,7 +1,7 @@
 """A differential field of functions of one variable x, exact, on FLINT's polynomials.
 
-An element is a quotient of two polynomials with whole coefficients in x and in *kernels*: log g, exp u, or the n-th root
-of g, where g is a polynomial that is positive on the piece of the axis at hand. Logs and roots are taken of irreducible
+An element is a quotient of two polynomials with whole coefficients in x and in *kernels*: log g, exp u, or the n-th
+root of g, where g is a polynomial that is positive on the piece at hand. Logs and roots are taken of irreducible
 factors and of primes, exponentials of single monomials, so that equal functions meet in one form. Being the zero
 polynomial proves that a function is zero; that a function is *not* zero is proved elsewhere, by a ball around a value.
 """

@@ -10,7 +10,7 @@ from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
-from lossdsl.prover.places import number, readable
+from lossdsl.prover.places import readable
 from lossdsl.prover.points import Point, between, float_of
 from lossdsl.prover.verdict import PARAMETERS, at_label, method_of, proof, where
 from lossdsl.report import REFUTED, Finding, Witness
@@ -95,7 +95,6 @@ class _Scan:
     def _boxes(self, slope: Element, low: float, high: float) -> None:
         signs = self.side.signs
         chart = signs.chart if self.analysis.score or high <= 0.5 else signs.mirrored
-        count = chart.count(slope)
         stack = [(low, high)]
         with precision(64):
             while stack:
@@ -104,7 +103,7 @@ class _Scan:
                 signs.budget.spend()
                 if self.boxes > MAX_BOXES:
                     return
-                size = self._size(chart, slope, count, a, b)
+                size = self._size(chart, slope, a, b)
                 if size is not None and size > FLAT:
                     self.large.append((a, b))
                 elif size is not None and size < FLAT:
@@ -114,11 +113,11 @@ class _Scan:
                     stack += [(m, b), (a, m)]
                 else:
                     m = (a + b) / 2
-                    size = self._size(chart, slope, count, m, m)
+                    size = self._size(chart, slope, m, m)
                     if size is not None and size > FLAT:
                         self.large.append((m, m))
 
-    def _size(self, chart: Chart, slope: Element, count: int, a: float, b: float) -> arb | None:
+    def _size(self, chart: Chart, slope: Element, a: float, b: float) -> arb | None:
         if self.analysis.score:
             t = arb(log(a / (1 - a))).union(arb(log(b / (1 - b))))
         elif chart.mirrored:
@@ -126,7 +125,7 @@ class _Scan:
         else:
             t = arb(a).union(arb(b))
         try:
-            size = abs(chart.element(slope, t, chart.kernels(t, count)))
+            size = abs(chart.sized(slope, t))
         except (ZeroDivisionError, ValueError):
             return None
         return size if size.is_finite() else None

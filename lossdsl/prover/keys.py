@@ -204,7 +204,7 @@ def _varies(field: Field, i: int) -> bool:
 
 
 def _plain_roots(field: Field, a: Element) -> Element:
-    """Without square roots, and without other roots as plain factors, in the denominator: there r^n = w offers choices."""
+    """Without square roots in the denominator, nor other roots as plain factors: there r^n = w offers choices."""
     n, d = a.n, a.d
     for i, kernel in enumerate(field.kernels):
         if kernel.kind != "root" or not d.degrees()[i + 1]:

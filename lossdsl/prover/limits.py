@@ -1,4 +1,4 @@
-"""What the engine may spend: counted steps first, the clock only as a border, and the two ways an attempt can end early."""
+"""What the engine may spend, in counted steps first, with the clock as a border; and two ways to end early."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint import arb, arb_series, ctx
+from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 
 from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
@@ -130,6 +130,41 @@ class Chart:
             total = arb_series([total])
         return total
 
+    def exactly(self, f: Poly, q: fmpq) -> Any:
+        """A positive multiple of a polynomial at x = q (not t), its coefficients in x worked out exactly first.
+
+        A coefficient that vanishes is gone then, however large the exponential that it stands at.
+        """
+        groups: dict[tuple[int, ...], dict[int, int]] = {}
+        for monomial, c in f.to_dict().items():
+            groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
+        left = {}
+        for powers, row in groups.items():
+            c = fmpq_poly([row.get(e, 0) for e in range(max(row) + 1)])(q)
+            if c != 0:
+                left[powers] = c
+        if not left:
+            return arb(0)
+        t = arb(1 - q) if self.mirrored else arb(q)
+        kernels = self.kernels(t)
+        tops = [max(p[i] for p in left) for i in range(len(kernels))]
+        lows = [min(p[i] for p in left) for i in range(len(kernels))]
+        total = arb(0)
+        for powers, c in left.items():
+            part = arb(c)
+            for i, value in enumerate(kernels):
+                kernel = self.field.kernels[i]
+                if kernel.kind == "exp" and tops[i] > lows[i]:
+                    assert kernel.inner is not None
+                    # The largest power counts as one: of exp u - u the ball is all of it otherwise.
+                    inner = self.element(kernel.inner, t, kernels)
+                    e = powers[i] - tops[i] if inner > 0 else powers[i] - lows[i]
+                    part = part * (inner * int(e)).exp()
+                elif kernel.kind != "exp" and powers[i]:
+                    part = part * value ** int(powers[i])
+            total = total + part
+        return total
+
     def element(self, a: Element, t: Any, kernels: list[Any]) -> Any:
         n = self.poly(a.n, t, kernels)
         if a.d is UNIT or a.d.is_one():
@@ -165,7 +200,7 @@ class Chart:
         return self.poly(f, t, self.kernels(t, self._plan(f)[1]))
 
     def flips(self, f: Poly, t: Any) -> tuple[int, ...]:
-        """The exponentials in f that are large at t: of exp(-u) a ball around them keeps its sign, of exp u it does not."""
+        """The exponentials exp u in f that are large at t: a ball keeps the sign of exp(-u), not that of exp u."""
         degrees = f.degrees()
         out = []
         values: list[Any] | None = None
@@ -173,14 +208,13 @@ class Chart:
             if degrees[i + 1] and kernel.kind == "exp" and self._number(i) is None:
                 values = self.kernels(t, i) if values is None or len(values) < i else values
                 assert kernel.inner is not None
-                if self.element(kernel.inner, t, values) > 1:
+                if _first(self.element(kernel.inner, t, values)) > 1:
                     out.append(i)
         return tuple(out)
 
     def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:
         """A positive multiple of a polynomial at t: divided by the highest powers of the exponentials in `flips`."""
-        count = self._plan(f)[1]
-        kernels = self.kernels(t, count)
+        kernels = self.kernels(t, max(self._plan(f)[1], *(i + 1 for i in flips), 0))
         if not flips:
             return self.poly(f, t, kernels)
         small = list(kernels)
@@ -189,6 +223,22 @@ class Chart:
             assert inner is not None
             small[i] = (-self.element(inner, t, kernels)).exp()
         return self.poly(f, t, small, flips)
+
+    def sized(self, a: Element, t: Any) -> Any:
+        """An element at t, by way of quotients that do not overflow where exponentials are large."""
+        flips = self.flips(a.n, t) if a.d.is_one() else tuple(sorted({*self.flips(a.n, t), *self.flips(a.d, t)}))
+        if not flips:
+            return self.value(a, t)
+        value = self.scaled(a.n, t, flips) / self.scaled(a.d, t, flips)
+        kernels = self.kernels(t, self.count(a))
+        above, below = a.n.degrees(), a.d.degrees()
+        for i in flips:
+            inner = self.field.kernels[i].inner
+            assert inner is not None
+            more = int(above[i + 1]) - int(below[i + 1])
+            if more:
+                value = value * (self.element(inner, t, kernels) * more).exp()
+        return value
 
     def count(self, a: Element) -> int:
         """How many of the first kernels an element needs."""
@@ -223,3 +273,8 @@ def sign_of_ball(v: arb) -> int | None:
     if v < 0:
         return -1
     return 0 if v.is_zero() else None
+
+
+def _first(v: Any) -> arb:
+    """The value of a series, or a ball itself."""
+    return v[0] if isinstance(v, arb_series) else v

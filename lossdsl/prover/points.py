@@ -20,7 +20,8 @@ FINEST = 400
 class Point:
     """A place on the axis, known to lie in [low, high]; `low == high` where it is rational.
 
-    `vanishing` is a polynomial that is zero there. Two points with the same `key` are the same place. `side` is -1 or 1 for the infinite ends.
+    `vanishing` is a polynomial that is zero there. Two points with the same `key` are the same place. `side` is -1 or 1
+    for the infinite ends.
     """
 
     __slots__ = ("low", "high", "_poly", "key", "side", "_tighten", "bits")

@@ -16,7 +16,7 @@ from lossdsl.prover.analysis import Analysis, Side, refine
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, readable
-from lossdsl.prover.points import Point, between, compare, rational_point, simplest_between
+from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import limit, towards
 from lossdsl.prover.verdict import PARAMETERS, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
@@ -80,7 +80,8 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         witness = Witness(
             _at(analysis, q, parameters), "a maximum", "the true probability is where the expected loss is greatest"
         )
-        detail = f"with a true probability at {analysis.axis} = {readable(rational_point(q))} the expected loss is greatest there"
+        place = readable(rational_point(q))
+        detail = f"with a true probability at {analysis.axis} = {place} the expected loss is greatest there"
         return Finding("proper", REFUTED, detail, method=method_of(analysis), witness=witness)
     strict = all(part.sign > 0 for i in range(len(zero.pieces)) for part in zero.slope_parts(i))
     return proof("proper", analysis, "the expected loss is least at the true probability", strict)
@@ -151,7 +152,7 @@ def _turns_back(analysis: Analysis, q: fmpq, d0: Element, d1: Element, parameter
     a, b = analysis.signs.value(d0, point), analysis.signs.value(d1, point)
     eta = a / (a - b)
     witness = Witness(_at(analysis, q, parameters), decimal(eta),
-                      f"the expected loss for eta = {decimal(eta, 6)} has a maximum there, where it should have its minimum")  # fmt: skip
+                      f"the expected loss for eta = {decimal(eta, 6)} has a maximum there, no minimum")  # fmt: skip
     detail = f"around {analysis.axis} = {readable(point)} a greater true probability asks for a smaller pred"
     return Finding("proper_composite", REFUTED, detail, method=method_of(analysis), witness=witness)
 
@@ -181,7 +182,7 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
 
 
 def _pulls_apart(analysis: Analysis, sides: tuple[Side, Side]) -> bool:
-    """Whether, for eta > 1/2, the expected loss falls on (0, 1/2] and a little beyond, and the mirror image for eta < 1/2.
+    """Whether for eta > 1/2 the expected loss falls on (0, 1/2] and a little beyond; for eta < 1/2, the mirror image.
 
     There its slope is (1-eta)(d0+d1) + (2 eta - 1) d1: negative if d0+d1 <= 0 and d1 <= 0, not both zero.
     """
@@ -231,8 +232,12 @@ def _turned_away(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parame
     q = half.low
     why = "from pred = 1/2 towards the right side the expected loss never falls"
     witness = Witness(_at(analysis, q, parameters, eta), "never falls", why)
-    detail = f"with a true probability of {float(eta.p) / float(eta.q):g} no pred on the right side of 1/2 is better than 1/2"
+    detail = f"with a true probability of {_short(eta)} no pred on the right side of 1/2 is better than 1/2"
     return Finding("calibrated", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _short(q: fmpq) -> str:
+    return f"{float_of(q):g}"
 
 
 def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parameters: PARAMETERS) -> Finding | None:
@@ -276,7 +281,8 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
     why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
     witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
     side = "low" if want_high else "high"
-    detail = f"with a true probability of {float(eta.p) / float(eta.q):g} the best {analysis.axis} is about {readable(rational_point(q))}: too {side}"
+    place = readable(rational_point(q))
+    detail = f"with a true probability of {_short(eta)} the best {analysis.axis} is about {place}: too {side}"
     return Finding("calibrated", REFUTED, detail, method=method_of(analysis), witness=witness)
 
 

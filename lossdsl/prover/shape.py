@@ -11,7 +11,7 @@ from lossdsl.prover.ends import End
 from lossdsl.prover.extremes import largest_slope
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.places import decimal, exact, number, readable
+from lossdsl.prover.places import decimal, exact, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
 from lossdsl.prover.verdict import PARAMETERS, at_label, jumps_at, method_of, proof, where
@@ -57,11 +57,16 @@ def minimum(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     judged = [s for s in analysis.sides if s.label in (0, 1)]
     for side in judged:
         way = 1 if side.label == 0 else -1
-        if any(part.sign == -way for _, part in parts_of(side)) or side.can_jump:
+        if any(part.sign == -way for _, part in parts_of(side)) or _jumps_wrong(side, way):
             finding = _elsewhere(analysis, side, way, parameters)
             if finding is not None:
                 return finding
     return proof("minimum", analysis, "the loss is least where pred equals the label")
+
+
+def _jumps_wrong(side: Side, way: int) -> bool:
+    """Whether the loss may jump away from the label anywhere."""
+    return side.can_jump and any(jump is None or jump == -way for j in side.joints for jump in jumps_at(side, j))
 
 
 def _elsewhere(analysis: Analysis, side: Side, way: int, parameters: PARAMETERS) -> Finding | None:
@@ -132,7 +137,8 @@ def _lower(analysis: Analysis, side: Side, value: Element, q: fmpq, goal: arb, p
     limit_text = decimal(goal, 6) if goal.is_finite() else "infinite"
     why = f"the loss is {decimal(there, 6)} there and {limit_text} in the limit at the label"
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(there), why)
-    detail = f"{at_label(analysis, side)}the loss is lower at {analysis.axis} = {readable(rational_point(q))} than at the label"
+    place = f"{analysis.axis} = {readable(rational_point(q))}"
+    detail = f"{at_label(analysis, side)}the loss is lower at {place} than at the label"
     return Finding("minimum", REFUTED, detail, method=method_of(analysis), witness=witness)
 
 
@@ -268,7 +274,7 @@ def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
             inner = towards(analysis, piece.high if high else piece.low, piece.low, piece.high)
             q, value = _dead_place(side, slope, inner or [between(piece.low, piece.high)])
             witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
-                              f"slope in score {decimal(value, 6)}, and it goes to 0 as pred goes to {int(high)}")  # fmt: skip
+                              f"slope in score {decimal(value, 6)}, and 0 in the limit pred = {int(high)}")  # fmt: skip
             detail = (
                 f"{at_label(analysis, side)}the slope in score dies as pred goes to {int(high)}:"
                 " the worst predictions are hardly corrected"

@@ -145,7 +145,14 @@ class Signs:
             return int(value > 0) - int(value < 0)
         for bits in PRECISIONS:
             with precision(bits + _depth(q, self.score)):
-                sign = sign_of_ball(self._ball(f, rational_point(q)))
+                chart = self.mirrored if not self.score and q > fmpq(1, 2) else self.chart
+                if bits == PRECISIONS[0]:
+                    value = chart.poly_value(f, arb(1 - q) if chart.mirrored else arb(q))
+                else:
+                    value = chart.exactly(f, q)
+                sign = sign_of_ball(value)
+                if value.is_zero():
+                    return 0
             if sign:
                 return sign
             if bits == PRECISIONS[1] and vanishes_at(self.field, f, q, self.budget):
@@ -422,7 +429,7 @@ class _Search:
         if left == 0 or right == 0:
             self._add(rational_point(_place(a if left == 0 else b, mirrored)))
             return
-        if left == right:
+        if left == right or self._beyond(a, b, mirrored, left, right):
             return
         outer = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
         a, b = self._newton(chart, a, b, mirrored, left)
@@ -435,8 +442,20 @@ class _Search:
         key = ("bracket", poly_key(self.g), float_of(low))
         self._add(Point(low, high, self.g, key, tighten=self._tightener()))
 
+    def _beyond(self, a: float, b: float, mirrored: bool, left: int, right: int) -> bool:
+        """Whether a box reaches over an end of the piece and its zero lies on that end or beyond it."""
+        for point, inner in ((self.low, left if mirrored else right), (self.high, right if mirrored else left)):
+            q = point.rational
+            if q is not None:
+                t = 1 - q if mirrored else q
+                if fmpq(*a.as_integer_ratio()) <= t <= fmpq(*b.as_integer_ratio()):
+                    # Monotone as it is, the function has its zero inside only if the sign at the end is the other one.
+                    if self.signs.at_number(self.g, q) in (0, inner):
+                        return True
+        return False
+
     def _newton(self, chart: Chart, a: float, b: float, mirrored: bool, left: int) -> tuple[float, float]:
-        """A narrower interval around the only zero: x lies in m - f(m)/f'([a, b]); by halves where that does not help."""
+        """A narrower interval around the only zero, in m - f(m)/f'([a, b]); by halves where that does not help."""
         for _ in range(60):
             if b - a < 1e-15 * max(abs(a), abs(b)):
                 break

@@ -36,8 +36,8 @@ def fraction(value: fmpq) -> Fraction:
 class Term:
     """One operation on earlier terms.
 
-    `const` (value) · `x` · `free` (name of a parameter) · `add mul` · `neg inv log exp abs sign` · `power` (value is the
-    exponent) · `tower` (base and exponent both vary) · `max min` · `select` (difference, then, else; relation in `name`).
+    `const` (value) · `x` · `free` (name of a parameter) · `add mul` · `neg inv log exp abs sign` · `power` (value is
+    the exponent) · `tower` (both vary) · `max min` · `select` (difference, then, else; relation in `name`).
     """
 
     op: str

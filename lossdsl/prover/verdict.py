@@ -83,7 +83,7 @@ def uses_pred(analysis: Analysis, parameters: PARAMETERS) -> Finding:
             witness = Witness(
                 where(side.label, axis(analysis), str(q), parameters), "0", "the slope is zero everywhere"
             )
-            detail = f"{at_label(analysis, side)}the loss does not change with {axis(analysis)}: nothing is learned from those rows"
+            detail = f"{at_label(analysis, side)}the loss does not change with {axis(analysis)}: nothing to learn"
             return Finding("uses_pred", REFUTED, detail, method="exact algebra", witness=witness,
                            mend="add a term in pred for that label, such as (1-label)*pred")  # fmt: skip
     for side in analysis.sides:
@@ -130,7 +130,7 @@ def uses_label(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     q = between(zero.pieces[0].low, zero.pieces[0].high)
     witness = Witness({axis(analysis): str(q), **{k: number(v) for k, v in parameters.items()}}, "0",
                       "the slopes at label 0 and label 1 are equal")  # fmt: skip
-    return Finding("uses_label", REFUTED, "the slope is the same whatever the label: nothing is learned from the labels",
+    return Finding("uses_label", REFUTED, "the slope is the same whatever the label: the labels teach nothing",
                    method="exact algebra", witness=witness)  # fmt: skip
 
 
@@ -145,7 +145,8 @@ def gradient(analysis: Analysis, parameters: PARAMETERS) -> tuple[Finding, list[
                 if any(jumps):
                     return _torn(analysis, side, joint, parameters), []
                 if None in jumps:
-                    unsure = f"whether the loss jumps at label {number(side.label)} and {axis(analysis)} = {readable(joint.point)}"
+                    place = f"{axis(analysis)} = {readable(joint.point)}"
+                    unsure = f"whether the loss jumps at label {number(side.label)} and {place}"
             if side.jump(joint, side.slopes[i], side.slopes[i + 1]) != 0:
                 kinks.append({"label": number(side.label), axis(analysis): exact(joint.point)})
     if unsure is not None:
@@ -174,7 +175,7 @@ def _torn(analysis: Analysis, side: Side, joint: Joint, parameters: PARAMETERS) 
         f"{at_label(analysis, side)}the loss jumps at {name} = {place}, from {value}; no slope tells the training of it"
     )
     return Finding("gradient", REFUTED, detail, method="exact algebra", witness=witness,
-                   mend="use max, min, clamp or abs, which bend but do not tear, or make both branches of the if meet")  # fmt: skip
+                   mend="use max, min, clamp or abs, that bend but do not tear, or let both branches meet")  # fmt: skip
 
 
 def monotone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
@@ -205,8 +206,8 @@ def _wrong_way(analysis: Analysis, side: Side, i: int, way: int, q: fmpq, parame
     verb = "rises" if way < 0 else "falls"
     part = _known_part(side, i, q)
     span = _span(part.low, part.high, name) if part is not None else f"at {name} = {readable(rational_point(q))}"
-    witness = Witness(where(side.label, name, str(q), parameters), decimal(slope),
-                      f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 {at_label(analysis, side)}".rstrip())  # fmt: skip
+    why = f"slope {decimal(slope, 6)} {'>' if way < 0 else '<'} 0 {at_label(analysis, side)}".rstrip()
+    witness = Witness(where(side.label, name, str(q), parameters), decimal(slope), why)
     detail = f"{at_label(analysis, side)}the loss {verb} with {name} {span}, away from the label"
     return Finding("monotone", REFUTED, detail, method=method_of(analysis), witness=witness)
 

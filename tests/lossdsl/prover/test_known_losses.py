@@ -16,7 +16,7 @@ WEIGHTED = "-3*label*log(pred) - (1-label)*log(1-pred)"
 SPHERICAL = "-(label*pred + (1-label)*(1-pred))/sqrt(pred^2 + (1-pred)^2)"
 
 COLUMNS = ("monotone", "convex_pred", "convex_score", "proper", "calibrated")
-# P proved, Ps strictly, R refuted; Reid and Williamson (2010) for properness, AutoLossGen (2022) for the three it ships.
+# P proved, Ps strictly, R refuted. For properness see Reid and Williamson (2010).
 TABLE = {
     "mse": "Ps P R P P",
     "bce": "Ps P P P P",

@@ -1,4 +1,4 @@
-"""Each rule of the ladder carries weight: made weaker or wrong, one at a time, an answer that is known comes out wrong."""
+"""Each rule of the ladder carries weight: made wrong, one at a time, an answer that is known comes out wrong."""
 
 from __future__ import annotations
 
@@ -65,31 +65,44 @@ def always_short_of_nothing(name: str, analysis: Any, detail: str, strict: bool 
 
 MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
     "every kernel counts as positive": (
-        swap(signs.Signs, "kernel_sign", all_positive), ("(1-label)*pred*log(pred) + label*(1-pred)", "monotone", "refuted")),
+        swap(signs.Signs, "kernel_sign", all_positive),
+        ("(1-label)*pred*log(pred) + label*(1-pred)", "monotone", "refuted")),
     "structure looks at one term only": (
-        swap(signs.Signs, "_one_sign", first_term), ("(1-label)*(2*pred-1)^2 + label*(1-pred)", "monotone", "refuted")),
+        swap(signs.Signs, "_one_sign", first_term),
+        ("(1-label)*(2*pred-1)^2 + label*(1-pred)", "monotone", "refuted")),
     "exact roots are dropped": (
-        swap(signs, "algebraic_roots", lambda g: []), ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
+        swap(signs, "algebraic_roots", lambda g: []),
+        ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
     "roots between kernels are dropped": (
-        swap(signs._Search, "_sweep", no_sweep), ("label/(log(pred)+pred) + pred", "domain", "refuted")),
+        swap(signs._Search, "_sweep", no_sweep),
+        ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "a monotone box counts as free of zeros": (
-        swap(signs._Search, "_bracket", lambda *args: None), ("label/(log(pred)+pred) + pred", "domain", "refuted")),
+        swap(signs._Search, "_bracket", lambda *args: None),
+        ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "any rational counts as a zero": (
-        swap(signs, "vanishes_at", lambda *args: True), ("label/(2*pred-1-log(2*pred)+1e-7) + pred", "domain", "proved")),
+        swap(signs, "vanishes_at", lambda *args: True),
+        ("label/(2*pred-1-log(2*pred)+1e-7) + pred", "domain", "proved")),
     "no rational counts as a zero": (
-        swap(signs, "vanishes_at", lambda *args: False), ("label*max(log(2*pred), pred-0.5) + (1-label)*pred", "gradient", "proved")),
+        swap(signs, "vanishes_at", lambda *args: False),
+        ("label*max(log(2*pred), pred-0.5) + (1-label)*pred", "gradient", "proved")),
     "the leading term decides alone": (
-        swap(ends.Expansion, "sign", ignore_rest), ("(1-label)*pred^2*(log(pred)+25) + label*(1-pred)", "monotone", "refuted")),
+        swap(ends.Expansion, "sign", ignore_rest),
+        ("(1-label)*pred^2*(log(pred)+25) + label*(1-pred)", "monotone", "refuted")),
     "places between pieces are not looked at": (
-        swap(cells._Cutter, "_parts", no_places), ("label*log(abs(pred-0.5)) + pred", "domain", "refuted")),
+        swap(cells._Cutter, "_parts", no_places),
+        ("label*log(abs(pred-0.5)) + pred", "domain", "refuted")),
     "a divisor may be zero in one place": (
-        swap(cells._Cutter, "_require", only_parts), ("label/(pred-0.5)^2 + pred", "domain", "refuted")),
+        swap(cells._Cutter, "_require", only_parts),
+        ("label/(pred-0.5)^2 + pred", "domain", "refuted")),
     "nothing ever jumps": (
-        swap(analysis.Side, "jump", lambda *args: 0), ("if(pred < 0.5, 1-label, label) + (label-pred)^2", "gradient", "refuted")),
+        swap(analysis.Side, "jump", lambda *args: 0),
+        ("if(pred < 0.5, 1-label, label) + (label-pred)^2", "gradient", "refuted")),
     "a proof on a part counts as a proof": (
-        swap(verdict, "proof", always_short_of_nothing), ("label/(2+exp(-1/pred)*log(pred)) + pred", "domain", "undecided")),
+        swap(verdict, "proof", always_short_of_nothing),
+        ("label/(2+exp(-1/pred)*log(pred)) + pred", "domain", "undecided")),
     "the sum of slopes does not matter": (
-        swap(probability, "_pulls_apart", lambda *args: True), ("maxr", "calibrated", "refuted")),
+        swap(probability, "_pulls_apart", lambda *args: True),
+        ("maxr", "calibrated", "refuted")),
 }  # fmt: skip
 
 

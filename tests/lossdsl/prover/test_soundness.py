@@ -1,4 +1,4 @@
-"""No proof is contradicted and every witness shows what it says, by values in 120 digits that the engine did not make."""
+"""No proof is contradicted, every witness shows what it says, by values in 120 digits that the engine did not make."""
 
 from __future__ import annotations
 
