@@ -60,9 +60,19 @@ class LossSyntaxError(LossError):
             left = max(0, offset - 40)
             line, offset = line[left : left + 100], offset - left
             width = min(width, 100 - offset)
-        line = "".join(c if c.isprintable() else "�" for c in line)
-        out = f"{self.line}:{self.column}: {self.code} {self.message}\n  {line}\n  {' ' * offset}{'^' * width}"
+        before, marked = _columns(line[:offset]), max(1, _columns(line[offset : offset + width]))
+        line = "".join(" " if c == "\t" else c if c.isprintable() else "�" for c in line)
+        out = f"{self.line}:{self.column}: {self.code} {self.message}\n  {line}\n  {' ' * before}{'^' * marked}"
         return out + (f"\n  hint: {self.hint}" if self.hint else "")
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 class MissingExtra(LossError, ImportError):
@@ -70,4 +80,8 @@ class MissingExtra(LossError, ImportError):
 
     def __init__(self, extra: str, what: str) -> None:
         self.extra = extra
+        self.what = what
         super().__init__(f"{what} needs the `{extra}` extra: pip install 'lossdsl[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        return MissingExtra, (self.extra, self.what)  # a pool that cannot unpickle a worker's error hangs

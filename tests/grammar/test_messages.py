@@ -604,7 +604,7 @@ MESSAGES = {
     "ｐred": (
         "1:1: LD010 `ｐ` (Fullwidth latin small letter p, U+FF50) is not read",
         "  ｐred",
-        "  ^",
+        "  ^^",
         "  hint: write `p` in its place",
     ),
     'pred\x00': (
@@ -646,7 +646,7 @@ MESSAGES = {
     "😀": (
         "1:1: LD009 `😀` (Grinning face, U+1F600) does not belong in a formula",
         "  😀",
-        "  ^",
+        "  ^^",
         "  hint: delete it",
     ),
     # numbers
