@@ -157,7 +157,7 @@ def _unfont(match: re.Match[str]) -> str:
 
 
 def _other(text: str, dialect: str) -> Parsed:
-    from lossdsl.grammar.dialects.meaning import pair_differences, strip_reductions
+    from lossdsl.grammar.dialects.meaning import pair_differences, refuse_ambiguous, strip_reductions
     from lossdsl.grammar.dialects.scan import Mark
 
     end, where = _latex_where(text) if dialect == "latex" else _where(text)
@@ -188,4 +188,5 @@ def _other(text: str, dialect: str) -> Parsed:
     root, difference = pair_differences(root, mark, defined, members)
     if difference is not None:
         notes.append(f"{difference} is read as score, the loss as pairwise")
+    refuse_ambiguous(root, mark, defined)
     return Parsed(finish(root, where, text), pairwise=difference is not None, notes=tuple(notes))

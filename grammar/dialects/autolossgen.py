@@ -11,7 +11,8 @@ import re
 from fractions import Fraction
 
 from lossdsl.errors import LossSyntaxError, Span
-from lossdsl.grammar.dialects.scan import Cursor, Mark, Token, apply, check_brackets, number
+from lossdsl.grammar.characters import stray
+from lossdsl.grammar.dialects.scan import Cursor, Token, apply, check_brackets, number
 from lossdsl.grammar.tree import Name, Node, Number
 
 CLAMP = (Fraction(1, 10**5), Fraction(10**5))
@@ -43,9 +44,7 @@ def scan(source: str, end: int) -> list[Token]:
     while place < end:
         match = _TOKEN.match(source, place, end)
         if match is None:
-            raise Mark(source).error(
-                "LD009", f"`{source[place]}` does not belong in AutoLossGen's syntax", place, place + 1
-            )
+            raise stray(source, place)
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match[0], place, match.end()))
         place = match.end()
@@ -155,9 +154,12 @@ class _Reader(Cursor):
         op = function[self.trained]
         if op in ("max", "min"):
             if len(args) < 2:
-                raise self.mark.at("LD008", f"`{token.text}` takes 2 or more arguments, not 1", token)
+                hint = f"write {token.text}(a , b)"
+                raise self.mark.at("LD008", f"`{token.text}` takes 2 or more arguments, not 1", token, hint)
         elif len(args) != 1:
-            raise self.mark.at("LD008", f"`{token.text}` takes 1 argument, not {len(args)}", token)
+            raise self.mark.at(
+                "LD008", f"`{token.text}` takes 1 argument, not {len(args)}", token, f"write {token.text} (x)"
+            )
         return self.operator(op, *args, start=token.start)
 
     def minus(self) -> Node:

@@ -17,7 +17,8 @@ from lossdsl.grammar.dialects.latex_scan import WORD_FUNCTIONS, scan
 from lossdsl.grammar.dialects.meaning import COMPARISONS
 from lossdsl.grammar.dialects.scan import Token, apply, check_brackets, number
 from lossdsl.grammar.limits import check_tree
-from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree
+from lossdsl.grammar.operators import ALIASES
+from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, Tree
 
 _COUNTS = frozenset("N n M m B K T D S U".split())  # how many predictions a sum runs over
 
@@ -55,6 +56,10 @@ class _Reader(Functions):
             )
         if places[0] == 0:
             raise self.mark.at("LD011", "nothing stands before `=`", self.tokens[0], "take it away")
+        left = self.tokens[: places[0]]
+        if any(t.kind == "condition" for t in left) or (len(left) == 1 and left[0].text in (*VARIABLES, *ALIASES)):
+            hint = r"a condition belongs into cases: \begin{cases} a & y = 1 \\ b & \text{otherwise} \end{cases}"
+            raise self.mark.at("LD011", "`=` cannot stand here", self.tokens[places[0]], hint)
         shown = self.source[self.tokens[0].start : self.tokens[places[0]].end]
         self.notes.append(f"`{shown}` is dropped")
         self.place = places[0] + 1
@@ -74,7 +79,7 @@ class _Reader(Functions):
                 token,
                 r"\begin{cases} a & x > 0 \\ b & \text{otherwise} \end{cases}",
             )
-        if token.kind == "command":
+        if token.kind in ("command", "words", "script"):
             return self.unknown(token)
         return self.mark.at("LD004", f"`{self.mark.spelled(token)}` does not belong here", token)
 
@@ -96,7 +101,9 @@ class _Reader(Functions):
                 left, divided = self.times(left, self.signed()), False
             elif self.eat("/"):
                 right = self.signed()
-                left, divided = apply("div", left, right), not isinstance(right, Number)
+                # 1/2 x is common and means a half of x
+                divided = not (isinstance(left, Number) and isinstance(right, Number))
+                left = apply("div", left, right)
             elif self.starts_operand():
                 if divided:
                     raise self.mark.at(
@@ -177,6 +184,9 @@ class _Reader(Functions):
         return self.exponent(node, token)
 
     def exponent(self, node: Node, start: Token) -> Node:
+        if self.sees("_") and start.text in ("|", "|("):
+            self.take()
+            self.skip_script()  # which norm: of a number they are all the same
         if self.sees("_") and start.text in ("(", "["):
             self.take()
             plus = self.take()
@@ -236,7 +246,7 @@ class _Reader(Functions):
             return self.cases()
         if token.kind == "indicator":
             return self.indicator()
-        if token.kind == "command":
+        if token.kind in ("command", "words", "script"):
             return self.command()
         raise self.no_operand()
 

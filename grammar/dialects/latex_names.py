@@ -7,13 +7,17 @@ from fractions import Fraction
 from os.path import commonprefix
 
 from lossdsl.errors import LossSyntaxError, Span
+from lossdsl.grammar.dialects.latex_scan import GREEK, KNOWN_COMMANDS
 from lossdsl.grammar.dialects.scan import Cursor, Token, apply
+from lossdsl.grammar.naming import unknown_function
 from lossdsl.grammar.operators import ALIASES
-from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
+from lossdsl.grammar.suggest import nearest
+from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, walk
 
 _HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "r": "score", "f": "score"}
 # Letters whose indices say which prediction is meant. With two indices that differ, they are a pair's scores.
 _INDEXED = frozenset("y p s x f z r score pred label".split())
+_RANKED = frozenset("s x f z r score".split()) | {f"hat {letter}" for letter in "yxzrsf"}
 _PAIRED = frozenset(
     (
         ("i", "j"),
@@ -65,6 +69,8 @@ class Names(Cursor):
                 self.notes.append(f"the index of `{base}_{index}` is dropped")
             return Name(base, span=span)
         meaning = _HATTED[base] if hat is not None else ALIASES.get(base, base)
+        if meaning not in VARIABLES and len(base) > 1 and base not in GREEK and self.sees("("):
+            raise unknown_function(base, span, self.source, self.defined)
         if not index:
             if hat is not None and meaning == "score":
                 self.notes.append(f"a hat on `{base}` is read as score")
@@ -149,7 +155,7 @@ class Names(Cursor):
                 meaning = _HATTED[letter] if base != letter else ALIASES.get(letter, letter)
                 plain[raw] = meaning
                 self.notes.append(f"the index of `{letter}_{index}` is dropped")
-            elif len(indices[base]) == 2 and (side := self.side(index, indices[base])):
+            elif base in _RANKED and len(indices[base]) == 2 and (side := self.side(index, indices[base])):
                 pairs[raw] = (base, side)
         new: dict[Node, Node] = {}
         for node in walk(root):
@@ -178,13 +184,11 @@ class Names(Cursor):
         return 1 if ends in _PAIRED else -1 if ends[::-1] in _PAIRED else 0
 
     def unknown(self, token: Token) -> LossSyntaxError:
+        """The error for a command that no formula holds."""
         spelled = self.mark.spelled(token)
-        return self.mark.at(
-            "LD305",
-            f"`{spelled}` has no meaning in a formula",
-            token,
-            r"a function of your own: \operatorname{softplus}(x)",
-        )
+        close = nearest(token.text, KNOWN_COMMANDS)
+        hint = f"did you mean `\\{close}`?" if close else "`lossdsl explain LD305` says what is read"
+        return self.mark.at("LD305", f"`{spelled}` has no meaning in a formula", token, hint)
 
     def since(self, token: Token) -> Span:
         """From a token to the one taken last."""

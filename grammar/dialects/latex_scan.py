@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from lossdsl.grammar.characters import stray
 from lossdsl.grammar.dialects.scan import CLOSES, Mark, Token
 from lossdsl.grammar.operators import OPERATORS
 from lossdsl.grammar.tree import VARIABLES
@@ -47,6 +48,7 @@ _SIGNS = {
     "coloneqq": "=", "triangleq": "=", "equiv": "=",
 }  # fmt: skip
 _HATS = frozenset("hat widehat tilde widetilde bar overline".split())
+KNOWN_COMMANDS = (*COMMAND_FUNCTIONS, *sorted(GREEK), *_SIGNS, *sorted(_HATS), "frac", "sqrt", "sum", "sigma", "text")
 _TOKEN = re.compile(
     r"(?P<space>[\s~]+|\\[,;:! ]|\$+|\\[\[\]()])"
     r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
@@ -58,6 +60,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _BRACED = re.compile(r"\s*\{\s*((?:[A-Za-z]|\\_)(?:\w|\\_)*|1)\s*\.?\s*\}", re.ASCII)
+_WORDS = re.compile(r"\s*\{([^{}]*)\}")
 _ENVIRONMENT = re.compile(r"\s*\{\s*([a-z]+)\*?\s*\}(\{[lcr|@{} ]*\})?", re.ASCII)
 
 
@@ -86,8 +89,7 @@ class _Scanner:
         while self.place < self.end:
             match = _TOKEN.match(self.source, self.place, self.end)
             if match is None:
-                char = self.source[self.place]
-                raise self.mark.error("LD009", f"`{char}` does not belong in a formula", self.place, self.place + 1)
+                raise stray(self.source, self.place)
             start, self.place = self.place, match.end()
             kind = str(match.lastgroup)
             text = match[kind]
@@ -171,6 +173,11 @@ class _Scanner:
             if match is not None and font in ("mathbf", "boldsymbol", "bm"):
                 self.place = match.end()
                 self.add("indicator", "1", start, self.place)
+            elif font in ("text", "textrm"):
+                words = _WORDS.match(self.source, self.place, self.end)
+                if words is not None:
+                    self.place = words.end()
+                    self.add("words", words[1], start, self.place)
             return
         self.place = match.end()
         text = match[1].replace("\\_", "_")

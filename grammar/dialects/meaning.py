@@ -94,6 +94,19 @@ def _strip(node: Apply, parts: list[tuple[Node, str]], mark: Mark) -> tuple[Node
     )  # fmt: skip
 
 
+# What people call the model's output, be it a probability or a score.
+AMBIGUOUS = frozenset("input inputs output outputs out x z f model_output".split())
+
+
+def refuse_ambiguous(root: Node, mark: Mark, constants: Iterable[str]) -> None:
+    """Ask which it is where a name can be pred as well as score."""
+    fixed = frozenset(constants)
+    for node in walk(root):
+        if isinstance(node, Name) and node.name in AMBIGUOUS and node.name not in fixed:
+            hint = "say which it is: pred for a probability, score for a logit"
+            raise mark.at("LD003", f"the name `{node.name}` has no value", node, hint)
+
+
 def is_pair_name(name: str) -> tuple[str, int] | None:
     """The family of a pair's member, and +1 for the one to be ranked higher, -1 for the other.
 
@@ -143,6 +156,7 @@ def pair_differences(
     which names are a pair's, as `is_pair_name` does for Python's.
     """
     fixed = frozenset(constants)
+    example = "pos_score - neg_score" if members is None else "s_i - s_j"
     written: list[str] = []
     done: dict[Node, _Sum] = {}
 
@@ -151,7 +165,7 @@ def pair_differences(
             name = part.members[0].name
             raise mark.at(
                 "LD303", f"`{mark.shown(name)}` stands without its partner", name,
-                "a formula sees a pair by the difference of its scores alone, as in pos_score - neg_score",
+                f"a formula sees a pair by the difference of its scores alone, as in {example}",
             )  # fmt: skip
         assert part.rest is not None
         return part.rest

@@ -166,7 +166,7 @@ class _Statements(_Expressions):
 
     def program(self) -> Node:
         result: Node | None = None
-        assigned: str | None = None
+        assigned: Token | None = None
         while True:
             while self.next.kind == "newline":
                 self.take()
@@ -174,6 +174,10 @@ class _Statements(_Expressions):
                 break
             if result is not None and assigned is None:
                 raise self.mark.at("LD304", "a second formula follows the first", self.next, "one formula at a time")
+            if self.next.text in ("import", "from") and self.next.kind == "name":
+                while self.next.kind not in ("newline", "end"):
+                    self.take()
+                continue
             self.header()
             assigned = self.assignment()
             if assigned is None:
@@ -182,14 +186,19 @@ class _Statements(_Expressions):
                     self.take()
                 value = self.expression()
             else:
-                value = self.known[assigned]
+                value = self.known[assigned.text]
             if self.next.kind not in ("newline", "end"):
                 raise self.leftover()
             result = self.node(value) if isinstance(value, (Node, Path, Text)) else result
         if result is None:
             raise self.no_operand()
         if assigned is not None:
-            self.notes.append(f"`{assigned} =` is dropped")
+            self.notes.append(f"`{assigned.text} =` is dropped")
+            if assigned.text in self.aliases:
+                meaning = self.aliases[assigned.text]
+                what = "a variable" if meaning == assigned.text else f"another name of {meaning}"
+                message = f"`{assigned.text}` is {what} and cannot be the name of the loss"
+                raise self.mark.at("LD011", message, assigned, "leave out `name =`, or write `loss =`")
         return result
 
     def header(self) -> None:
@@ -206,7 +215,7 @@ class _Statements(_Expressions):
         while self.next.kind == "newline":
             self.take()
 
-    def assignment(self) -> str | None:
+    def assignment(self) -> Token | None:
         """`name = …` or `name *= …`; the name is known from then on."""
         if self.next.kind != "name":
             return None
@@ -228,7 +237,7 @@ class _Statements(_Expressions):
         elif isinstance(value, Path):
             value = self.resolved(value)
         self.known[name.text] = value
-        return name.text
+        return name
 
     def leftover(self) -> LossSyntaxError:
         token = self.next
@@ -238,7 +247,7 @@ class _Statements(_Expressions):
         if token.kind == "name" and token.text in KEYWORDS:
             return self.keyword(token)
         if token.text in (",", ":", ":=", "->") or token.text in ")]}":
-            return self.mark.at("LD304", f"`{token.text}` does not belong here", token)
+            return self.mark.at("LD304", f"`{token.text}` does not belong here", token, "one formula at a time")
         return self.no_operator()
 
 

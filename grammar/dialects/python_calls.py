@@ -76,11 +76,14 @@ class Calls(Cursor):
         if path.parts[0] in MODULES and name in ("e", "pi", "inf", "nan"):
             hint = {"e": "write exp(x) for e ** x", "pi": "add `where pi = 3.14159265358979` and write pi"}.get(name)
             raise self.mark.error("LD304", f"a formula has no `{name}`", path.span.start, path.span.end, hint)
+        span = Span(path.span.end - len(name), path.span.end)
         known_function = name in table.FUNCTIONS or name in table.REDUCTIONS
+        if known_function and path.parts[0] in MODULES:
+            message = f"the function `{name}` has no arguments here"
+            raise self.mark.error("LD015", message, span.start, span.end, f"write `{'.'.join(path.parts)}(x)`")
         hint = f"call it: `.{name}()`" if known_function else "a formula is made of numbers, names and function calls"
-        raise self.mark.error(
-            "LD012", f"attribute `.{name}` has no meaning in a formula", path.span.end - len(name), path.span.end, hint
-        )
+        message = f"attribute `.{name}` has no meaning in a formula"
+        raise self.mark.error("LD012", message, span.start, span.end, hint)
 
     def attribute(self, value: Value, name: Token) -> Value:
         if isinstance(value, Path):
@@ -143,7 +146,7 @@ class Calls(Cursor):
         function = table.FUNCTIONS.get(spelled)
         if function is None:
             close = nearest(spelled, [*table.FUNCTIONS, *table.REDUCTIONS])
-            hint = f"did you mean `{close}`?" if close else "`lossdsl show --help` names what a formula can hold"
+            hint = f"did you mean `{close}`?" if close else "`lossdsl explain LD002` lists the functions"
             raise self.mark.at("LD002", f"unknown function `{name}`", place, hint)
         return self.build(spelled, function, span, first, {}, place)
 
@@ -183,9 +186,14 @@ class Calls(Cursor):
         values = [*first, *positional]
         if not values:
             raise self.mark.at("LD008", f"`{name}` takes an argument", place)
-        if name in table.INTEGERS and self.truth(values[0]) is None:
+        if name in table.INTEGERS and not self.is_integer(values[0]):
             raise self.mark.at("LD304", f"`{name}` would round what is no label", place, "take it away")
         return self.resolved(values[0]) if name not in table.INTEGERS else values[0]
+
+    def is_integer(self, value: Value) -> bool:
+        """Whether a value is 0 or 1 already: a label, or a comparison."""
+        node = self.resolved(value)
+        return node == Name("label") or (isinstance(node, Apply) and node.op in COMPARISONS.values())
 
     def filled(self, name: str, span: Span) -> Node:
         positional, named = self.arguments()
@@ -200,44 +208,73 @@ class Calls(Cursor):
         return Number(value_of[name], span=self.until(span))
 
     def build(
-        self, name: str, function: Function, span: Span, first: list[Value], given: Mapping[str, Value],
+        self,
+        name: str,
+        function: Function,
+        span: Span,
+        first: list[Value],
+        given: Mapping[str, Value],
         place: Token | None = None,
-    ) -> Node:  # fmt: skip
-        """A call, its arguments put in their places."""
+    ) -> Node:
+        """The tree of a call."""
         positional, named = self.arguments()
-        values = [*first, *positional]
         where = place or Token("name", name, span.start, span.end)
-        if len(values) > len(function.parameters) or (name in ("max", "min") and len(values) + len(named) < 2):
-            hint = "over a batch it has no meaning in a formula" if len(values) < 2 else None
-            raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(values)}", where, hint)
-        found: dict[str, Node] = {}
+        bound = self.bind(name, function, [*first, *positional], [*given.items(), *named.items()], where)
         reduction = "mean" if function.reduces else None
-        bound = {p.names[0]: v for p, v in zip(function.parameters, values)}
-        for key, value in [*given.items(), *named.items()]:
-            if key == "reduction" and isinstance(value, Text):
-                reduction = {"none": None, "mean": "mean", "sum": "sum"}.get(value.text.strip("\"'").lower(), reduction)
-                continue
-            if key in ("name", "dtype", "inplace", "out", "reduce", "size_average", "dim", "axis", "keepdim"):
-                continue
-            parameter = next((p for p in function.parameters if key in p.names), None)
-            if parameter is None:
-                raise self.mark.at("LD008", f"`{name}` has no argument `{key}`", where)
-            if parameter.names[0] in bound:
-                raise self.mark.at("LD008", f"`{name}` is given `{key}` twice", where)
-            bound[parameter.names[0]] = value
-        for parameter in function.parameters:
-            key = parameter.names[0]
-            value_or_none = bound.get(key)
-            if value_or_none is None or (isinstance(value_or_none, Path) and value_or_none.parts == ("None",)):
-                if not parameter.optional:
-                    raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(bound)}", where)
-                continue
-            found[key] = self.condition(value_or_none) if key in function.conditions else self.node(value_or_none)
+        option = bound.pop("reduction", None)
+        if isinstance(option, Text):
+            wanted = option.text.strip("\"'").lower()
+            if wanted not in table.REDUCTION_OPTIONS:
+                raise self.mark.error("LD008", f"`{wanted}` is no reduction", option.span.start, option.span.end)
+            reduction = table.REDUCTION_OPTIONS[wanted]
+        option = bound.pop("from_logits", None)
+        if isinstance(option, Path) and option.parts == ("True",):
+            function = table.FUNCTIONS["binary_cross_entropy_with_logits"]
+        found = {
+            key: self.condition(value) if key in function.conditions else self.node(value)
+            for key, value in bound.items()
+            if key not in table.IGNORED
+        }
         whole = self.until(span)
+        if name.startswith("cl") and len(found) < 2:
+            raise self.mark.at("LD008", f"`{name}` takes at least one bound", where, "as in x.clamp(min=0)")
+        if name in ("sigmoid", "expit") or name.endswith("with_logits") or option is not None:
+            self.warn_of_logit(found["x"])
         node = function.build(Call(found, whole))
         if function.note:
             self.notes.append(function.note)
         return apply(reduction, node, span=whole) if reduction else node
+
+    def warn_of_logit(self, node: Node) -> None:
+        """Many a project calls its logit `pred`; read here, that name is the probability."""
+        if node == Name("pred"):
+            shown = self.mark.shown(node) if isinstance(node, Name) else "pred"
+            self.notes.append(f"`{shown}` is read as a probability here; if yours is a logit, call it score")
+
+    def bind(
+        self, name: str, function: Function, values: list[Value], named: list[tuple[str, Value]], where: Token
+    ) -> dict[str, Value]:
+        """Which value belongs to which parameter, those given as None left out."""
+        if len(values) > len(function.parameters) or (name in ("max", "min") and len(values) + len(named) < 2):
+            hint = "over a batch it has no meaning in a formula" if len(values) < 2 else function.usage(name)
+            raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(values)}", where, hint)
+        bound = {p.names[0]: v for p, v in zip(function.parameters, values)}
+        for key, value in named:
+            parameter = next((p for p in function.parameters if key in p.names), None)
+            if parameter is None and key in table.IGNORED:
+                continue
+            if parameter is None:
+                known = ", ".join(p.names[0] for p in function.parameters if p.names[0] not in table.IGNORED)
+                raise self.mark.at("LD008", f"`{name}` has no argument `{key}`", where, f"it has {known}")
+            if parameter.names[0] in bound:
+                raise self.mark.at("LD008", f"`{name}` is given `{key}` twice", where)
+            bound[parameter.names[0]] = value
+        bound = {k: v for k, v in bound.items() if not (isinstance(v, Path) and v.parts == ("None",))}
+        for parameter in function.parameters:
+            if not parameter.optional and parameter.names[0] not in bound:
+                usage = function.usage(name)
+                raise self.mark.at("LD008", f"`{name}` takes {function.arity}, not {len(bound)}", where, usage)
+        return bound
 
     def until(self, span: Span) -> Span:
         """From the span's start to the bracket just closed."""

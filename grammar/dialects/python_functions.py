@@ -58,11 +58,15 @@ class Function:
     note: str | None = None
     conditions: frozenset[str] = frozenset()
 
+    def usage(self, name: str) -> str:
+        """How it is called, for hints."""
+        return f"write `{name}({', '.join(p.names[0] for p in self.parameters if not p.optional)})`"
+
     @property
     def arity(self) -> str:
         """How many arguments, in words."""
         low = sum(not p.optional for p in self.parameters)
-        high = len(self.parameters)
+        high = sum(p.names[0] not in IGNORED and p.names[0] != "reduction" for p in self.parameters)
         return f"{low} argument{'s' * (low != 1)}" if low == high else f"{low} to {high} arguments"
 
 
@@ -76,6 +80,7 @@ def _row(
 _X = "x|input|a|tensor|features|value|logits"
 _XY = "x|input|a|x1 y|other|b|x2"
 _LOSS = "x|input|y_pred|inputs y|target|y_true|targets"
+_OLD = " size_average? reduce? reduction?"  # how torch's losses go on
 
 
 def _simple(op: str) -> Function:
@@ -126,7 +131,11 @@ def _bce(c: Call) -> Node:
     p, y = c["x"], c["y"]
     positive = c.apply("mul", y, c.apply("log", p))
     negative = c.apply("mul", c.apply("sub", 1, y), c.apply("log", c.apply("sub", 1, p)))
-    return c.apply("neg", c.apply("add", positive, negative))
+    return _weighted(c, c.apply("neg", c.apply("add", positive, negative)))
+
+
+def _weighted(c: Call, node: Node) -> Node:
+    return c.apply("mul", c["weight"], node) if "weight" in c.arguments else node
 
 
 def _bce_logits(c: Call) -> Node:
@@ -135,7 +144,7 @@ def _bce_logits(c: Call) -> Node:
     if "pos_weight" in c.arguments:
         positive = c.apply("mul", c["pos_weight"], positive)
     negative = c.apply("mul", c.apply("sub", 1, y), c.apply("logsigmoid", c.apply("neg", s)))
-    return c.apply("neg", c.apply("add", positive, negative))
+    return _weighted(c, c.apply("neg", c.apply("add", positive, negative)))
 
 
 def _difference(c: Call) -> Node:
@@ -178,6 +187,7 @@ def _margin_ranking(c: Call) -> Node:
 
 
 _PLUS_MINUS = "its labels are -1 and 1, a formula's are 0 and 1: for torch's own reading hand over 2*label-1"
+_KERAS_NOTE = "Keras clips the prediction to [1e-7, 1-1e-7] first; that is not part of what was read"
 _BCE_NOTE = "torch cuts the logarithms of binary_cross_entropy off at -100; that is not part of what was read"
 
 FUNCTIONS: dict[str, Function] = {
@@ -236,15 +246,16 @@ FUNCTIONS: dict[str, Function] = {
         ),
     ),
     "squared_difference": _row(_XY, _mse),
-    "binary_cross_entropy": _row(_LOSS, _bce, True, _BCE_NOTE),
-    "binary_cross_entropy_with_logits": _row(_LOSS + " pos_weight?", _bce_logits, True),
+    "binary_cross_entropy": _row(_LOSS + " weight?" + _OLD, _bce, True, _BCE_NOTE),
+    "binary_cross_entropy_with_logits": _row(_LOSS + " weight?" + _OLD + " pos_weight?", _bce_logits, True),
+    "binary_crossentropy": _row("y|target|y_true x|output|y_pred from_logits?", _bce, False, _KERAS_NOTE),
     "sigmoid_cross_entropy_with_logits": _row("y|labels x|logits", _bce_logits),
-    "mse_loss": _row(_LOSS, _mse, True),
-    "l1_loss": _row(_LOSS, _l1, True),
-    "huber_loss": _row(_LOSS + " delta?", _huber, True),
-    "smooth_l1_loss": _row(_LOSS + " beta?", _smooth_l1, True),
-    "soft_margin_loss": _row(_LOSS, _soft_margin, True, _PLUS_MINUS),
-    "margin_ranking_loss": _row("x1|input1 x2|input2 y|target margin?", _margin_ranking, True, _PLUS_MINUS),
+    "mse_loss": _row(_LOSS + _OLD, _mse, True),
+    "l1_loss": _row(_LOSS + _OLD, _l1, True),
+    "huber_loss": _row(_LOSS + " reduction? delta?", _huber, True),
+    "smooth_l1_loss": _row(_LOSS + _OLD + " beta?", _smooth_l1, True),
+    "soft_margin_loss": _row(_LOSS + _OLD, _soft_margin, True, _PLUS_MINUS),
+    "margin_ranking_loss": _row("x1|input1 x2|input2 y|target margin?" + _OLD, _margin_ranking, True, _PLUS_MINUS),
 }
 for _alias, _of in {"clip": "clamp", "clip_by_value": "clamp", "switch": "where"}.items():
     FUNCTIONS[_alias] = FUNCTIONS[_of]
@@ -275,6 +286,10 @@ REDUCTIONS = {
     "reduce_sum": "sum",
 }
 
+REDUCTION_OPTIONS = {"none": None, "mean": "mean", "sum": "sum"}
+# Options of a call that do not change what one prediction's loss is.
+IGNORED = frozenset("name dtype inplace out reduce size_average dim axis keepdim keepdims threshold".split())
+
 # These change type, place or shape, never a value.
 PASSING = frozenset(
     "float double half bfloat16 to type type_as view view_as reshape squeeze unsqueeze flatten contiguous cuda cpu "
@@ -299,4 +314,7 @@ REFUSED = {
     "matmul": "a formula sees one prediction at a time",
     "one_hot": "a formula's label is 0 or 1 already",
     "gather": "a formula sees one prediction at a time",
+    "len": "for the mean over the batch write .mean()",
+    "size": "for the mean over the batch write .mean()",
+    "numel": "for the mean over the batch write .mean()",
 }

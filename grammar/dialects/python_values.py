@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossdsl.errors import Span
-from lossdsl.grammar.dialects.scan import CLOSES, Mark, Token
+from lossdsl.grammar.characters import stray
+from lossdsl.grammar.dialects.scan import CLOSES, Token
 from lossdsl.grammar.tree import Node
 
 # Aliases that only code uses; the language's own stand in `operators.ALIASES`.
@@ -80,7 +81,7 @@ def scan(source: str, end: int) -> list[Token]:
     while place < end:
         match = _TOKEN.match(source, place, end)
         if match is None:
-            raise Mark(source).error("LD009", f"`{source[place]}` does not belong in a formula", place, place + 1)
+            raise stray(source, place)
         kind = str(match.lastgroup)
         if kind == "sign":
             depth += (match[0] in CLOSES) - (match[0] in ")]}")

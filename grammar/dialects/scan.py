@@ -111,12 +111,13 @@ class Cursor:
         if last is None and token.kind == "end":
             return self.mark.error("LD001", "the formula is empty", 0, max(1, len(self.source)), "try `-log(pred)`")
         if last is None:
-            return self.mark.at("LD004", f"a formula cannot begin with `{token.text}`", token)
-        place = f"before `{token.text}`" if token.kind != "end" else "at the end"
-        if last.text in ("(", "[", "{") and token.kind != "end":
-            return self.mark.at("LD004", f"nothing stands between `{last.text}` and `{token.text}`", token)
-        hint = f"`{last.text}` needs something on its right"
-        return self.mark.at("LD004", f"an operand is missing {place}", last, hint)
+            return self.mark.at("LD004", f"a formula cannot begin with `{self.mark.spelled(token)}`", token)
+        before = self.mark.spelled(last)
+        if last.text in CLOSES and token.kind != "end":
+            message = f"nothing stands between `{before}` and `{self.mark.spelled(token)}`"
+            return self.mark.at("LD004", message, token, "write a formula there, or take the brackets away")
+        place = f"before `{self.mark.spelled(token)}`" if token.kind != "end" else "at the end"
+        return self.mark.at("LD004", f"an operand is missing {place}", last, f"`{before}` needs something on its right")
 
     def no_operator(self) -> LossSyntaxError:
         """Two operands in a row."""

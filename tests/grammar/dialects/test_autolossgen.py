@@ -238,15 +238,17 @@ MISTAKES = """
 1:1: LD008 `max` takes 2 or more arguments, not 1
   max(pred)
   ^^^
+  hint: write max(a , b)
 
 1:5: LD006 `(` is never closed
   Log (pred
       ^
   hint: add `)`
 
-1:7: LD009 `$` does not belong in AutoLossGen's syntax
-  (pred $ 1)
+1:7: LD009 `@` does not belong in a formula
+  (pred @ 1)
         ^
+  hint: multiply with `*`
 
 1:7: LD004 an operand is missing before `)`
   (pred + )
