@@ -6,8 +6,8 @@ Equality and hash look at the structure alone, spans do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
 from lossdsl.errors import Span
@@ -22,6 +22,15 @@ class Node:
 
     def __hash__(self) -> int:
         return self.key
+
+    def __reduce__(self) -> tuple[Callable[..., Node], tuple[object, ...]]:
+        # Strings hash differently in each process, so a key must not travel; it is made anew where it arrives.
+        parts = (getattr(self, f.name) for f in fields(self) if f.init and f.name != "span")
+        return _remade, (type(self), self.span, *parts)
+
+
+def _remade(kind: Callable[..., Node], span: Span | None, *parts: object) -> Node:
+    return kind(*parts, span=span)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
@@ -53,6 +56,18 @@ def test_binding_value() -> None:
     assert Binding("c", Fraction(1), Fraction(2)).value is None
 
 
-def test_trees_pickle() -> None:
-    tree = Tree(Apply("log", (PRED,)), (Binding("c", Fraction(1), Fraction(2)),))
-    assert pickle.loads(pickle.dumps(tree)) == tree
+def test_trees_pickle_into_processes_that_hash_differently() -> None:
+    tree = Tree(Apply("log", (Name("pred", span=Span(4, 8)),)), (Binding("c", Fraction(1), Fraction(2)),))
+    again = pickle.loads(pickle.dumps(tree))
+    assert again == tree and next(walk(again.root)).span == Span(4, 8)
+    program = (
+        "import pickle, sys\n"
+        "from lossdsl.grammar.tree import *\n"
+        "from fractions import Fraction\n"
+        "tree = pickle.loads(sys.stdin.buffer.read())\n"
+        "assert tree.root == Apply('log', (Name('pred'),)), 'the key has travelled'\n"
+        "assert hash(tree.root) == hash(Apply('log', (Name('pred'),)))\n"
+    )
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", program], input=pickle.dumps(tree), env=environment, check=True)

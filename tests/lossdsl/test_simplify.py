@@ -59,6 +59,12 @@ KEPT = (
     "score/score", "(pred-0.5)/(pred-0.5)", "0*log(pred-0.5)", "score*0 + pred", "0/score", "exp(log(score))",
     "score^0", "abs(score)", "if(log(score) > 0, 1, 1)", "log(score) - log(score)", "sqrt(score)^2",
     "1/(1/score)", "min(pred, log(score))", "sign(label)", "max(label, pred)",
+    # and without score, which a simplified formula always keeps
+    "log(pred-0.5) - log(pred-0.5)", "(pred-0.5)/(pred-0.5)", "reciprocal(reciprocal(pred-0.5))", "1/(1/(pred-0.5))",
+    "exp(log(pred-0.5))", "square(sqrt(pred-0.5))", "relu(-exp(log(pred-0.5)))", "sign(exp(log(pred-0.5)))",
+    "min(exp(log(pred-0.5)), -1)", "if(log(pred-0.5) > 0, 1, 1)", "if(pred > 0, 1, log(pred-0.5))", "(pred-0.5)^0",
+    "pred*(label-0.5)/(label-0.5)", "0/(label-0.5) + pred", "pred*log(label-0.5)/log(label-0.5)",
+    "if(label < 1, pred, 2)", "if(label <= 0, pred, 2)",
 )
 # fmt: on
 
