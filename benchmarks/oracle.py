@@ -349,6 +349,9 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
         p = 1 / (1 + mpmath.exp(-x)) if oracle.score else x
         if abs(p * oracle(x, 1)[1] + (1 - p) * oracle(x, 0)[1]) < mpf(10) ** -90:
             yield f"balanced at the witness {place}"
+    elif name == "calibrated" and finding.witness.value == "the same for every eta":
+        if abs(oracle(x + step, 1)[1] - oracle(x + step, 0)[1]) > mpf(10) ** -60:
+            yield "the slopes differ"
     elif name == "calibrated":
         yield from _recheck_calibrated(oracle, x, number(Fraction(str(at["eta"]))))
 

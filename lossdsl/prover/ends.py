@@ -24,6 +24,9 @@ LADDER = (2.0**-10, 2.0**-24, 2.0**-64, 2.0**-200)
 """The d that are tried, from wide to narrow."""
 BITS = 192
 
+FAST = 12
+"""A dying tower is bounded by this power of t."""
+
 Germ = dict[tuple[int, int], Any]
 
 
@@ -50,6 +53,15 @@ SCORE_LOW = End("log", None, 1)
 SCORE_HIGH = End("log", None, -1)
 
 
+@dataclass(frozen=True)
+class Tower:
+    """A kernel exp u with |u| growing faster than log t: the sign of u, |u|, and c with exp(-|u|) <= c t^FAST."""
+
+    sign: int
+    size: Germ
+    dying: Any
+
+
 class Expansion:
     """Germs of the kernels of a field at one end, on (0, d]; made when first asked for."""
 
@@ -64,8 +76,10 @@ class Expansion:
         self.tau = arb(d).log() if self.m == 1 else arb(d).log() / self.m
         self.span = arb(0).union(self.tau.exp()) if self.m > 1 else arb(0).union(self.d)
         self.log_d = -self.tau
+        self.towers: dict[int, Tower] = {}
         self._kernels: dict[int, Germ] = {}
         self._failed: set[int] = set()
+        self._plain: set[int] = set()
 
     # -- arithmetic of germs ---------------------------------------------------------------------------------------
 
@@ -240,6 +254,7 @@ class Expansion:
         return self.trim({(i * self.m, 0): c for i, c in enumerate(moved.coeffs())})
 
     def kernel(self, i: int) -> Germ:
+        """The germ of a kernel that is no tower."""
         if i in self._failed:
             raise NoGerm
         found = self._kernels.get(i)
@@ -250,22 +265,108 @@ class Expansion:
                     assert kernel.inner is not None
                     found = self.exp(self.element(kernel.inner))
                 elif kernel.kind == "log":
-                    found = self.log(self.poly(kernel.poly))
+                    germ, order = self.layer(kernel.poly)
+                    found = self.log(germ)
+                    for j, e in order.items():
+                        # log J = -|u|
+                        size = self.towers[j].size
+                        found = self.add(found, {ak: -e * c for ak, c in size.items()})
                 else:
-                    found = self.real_power(self.poly(kernel.poly), fmpq(1, kernel.n))
+                    germ, order = self.layer(kernel.poly)
+                    if order:
+                        raise NoGerm
+                    found = self.real_power(germ, fmpq(1, kernel.n))
             except (NoGerm, ZeroDivisionError):
                 self._failed.add(i)
                 raise NoGerm from None
             self._kernels[i] = found
         return found
 
-    def poly(self, f: Poly) -> Germ:
-        """The germ of a polynomial."""
-        groups: dict[tuple[int, ...], dict[int, int]] = {}
+    def tower(self, i: int) -> Tower | None:
+        """What is known of a kernel that grows or dies faster than every power of t; None for other kernels."""
+        kernel = self.field.kernels[i]
+        if kernel.kind != "exp" or i in self._plain:
+            return None
+        found = self.towers.get(i)
+        if found is None:
+            assert kernel.inner is not None
+            try:
+                u = self.element(kernel.inner)
+                a, k = self.lead(u) if u else (0, 0)
+            except (NoGerm, ZeroDivisionError):
+                self._plain.add(i)
+                return None
+            if a > 0 or (a == 0 and k < 2):
+                self._plain.add(i)
+                return None
+            sign = self.sign(u)
+            if sign is None:
+                raise NoGerm
+            size = {ak: sign * c for ak, c in u.items()}
+            found = self.towers[i] = Tower(sign, size, self._dying(size, a, k))
+        return found
+
+    def _dying(self, size: Germ, a: int, k: int) -> arb:
+        """A c with exp(-|u|) <= c t^FAST on (0, d], for |u| that outgrows every multiple of the log."""
+        c = size[a, k]
+        ball = abs(arb(c) if isinstance(c, fmpq) else c)
+        rest = arb(0)
+        for (b, j), e in size.items():
+            if (b, j) != (a, k):
+                rest = rest + abs(arb(e) if isinstance(e, fmpq) else e) * abs(self.monomial_range(b - a, j - k))
+        least = ball - arb(rest.upper())
+        fast = FAST * self.m
+        # |u| - fast |log t| has to grow as t falls, so that its least value is the one at t = d.
+        if a < 0:
+            grows = (self.tau * -a).exp() * fast < least * -a
+            value = least * (self.tau * a).exp()
+        else:
+            grows = 2 * least * self.log_d > fast
+            value = least * self.log_d**2
+        if not (least > 0 and grows and (k >= 0 or a == 0) and self.log_d > 1):
+            raise NoGerm
+        return (fast * self.log_d - value).exp()
+
+    def layer(self, f: Poly) -> tuple[Germ, dict[int, int]]:
+        """The germ of a polynomial divided by the powers of dying towers that its leading part carries, and these."""
+        groups: dict[tuple[tuple[int, int], ...], dict[tuple[int, ...], dict[int, int]]] = {}
+        degrees = f.degrees()
+        towers = [(i, self.tower(i)) for i in range(self.kernel_count) if degrees[i + 1]]
+        known = [(i, t) for i, t in towers if t is not None]
         for monomial, c in f.to_dict().items():
-            groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
+            kernels = list(monomial[1:])
+            order = []
+            for i, tower in known:
+                order.append((i, -tower.sign * int(kernels[i])))
+                kernels[i] = 0
+            groups.setdefault(tuple(order), {}).setdefault(tuple(kernels), {})[monomial[0]] = int(c)
+        if len(groups) == 1:
+            ((order_key, group),) = groups.items()
+            return self._group(group), {i: e for i, e in order_key if e}
+        # The leading group has to be the largest in every tower: each other one carries more of what dies.
+        lead = min(groups, key=lambda o: [e for _, e in o])
+        total = self._group(groups[lead])
+        for other, group in groups.items():
+            if other == lead:
+                continue
+            more = [(i, e - e0) for (i, e), (_, e0) in zip(other, lead)]
+            if any(e < 0 for _, e in more):
+                raise NoGerm
+            bound = arb(1)
+            times = 0
+            for i, e in more:
+                if e:
+                    bound, times = bound * self.towers[i].dying ** e, times + e
+            part = self._group(group)
+            size = arb(0).union(bound)
+            total = self.add(total, self.mul(part, {(FAST * self.m * times, 0): size}))
+        if not total:
+            raise NoGerm
+        return total, {i: e for i, e in lead if e}
+
+    def _group(self, group: dict[tuple[int, ...], dict[int, int]]) -> Germ:
         total: Germ = {}
-        for kernels, row in groups.items():
+        for kernels, row in group.items():
             part = self.power_sum(row)
             for i, e in enumerate(kernels):
                 if e:
@@ -273,11 +374,24 @@ class Expansion:
             total = self.add(total, part)
         return total
 
-    def element(self, a: Element) -> Germ:
-        n = self.poly(a.n)
+    def element_layer(self, a: Element) -> tuple[Germ, dict[int, int]]:
+        """The germ of an element without the towers of its leading part, and their powers."""
+        n, order = self.layer(a.n)
         if a.d.is_one() or not n:
-            return n
-        return self.mul(n, self.real_power(self.poly(a.d), fmpq(-1)))
+            return n, order
+        d, below = self.layer(a.d)
+        for i, e in below.items():
+            order[i] = order.get(i, 0) - e
+        return self.mul(n, self.real_power(d, fmpq(-1))), {i: e for i, e in order.items() if e}
+
+    def element(self, a: Element) -> Germ:
+        """The germ of an element; a dying tower in front becomes a bound, a growing one has no germ."""
+        germ, order = self.element_layer(a)
+        if any(e < 0 for e in order.values()):
+            raise NoGerm
+        for i, e in order.items():
+            germ = self.mul(germ, {(FAST * self.m * e, 0): arb(0).union(self.towers[i].dying ** e)})
+        return germ
 
     def sign(self, g: Germ) -> int | None:
         """The sign of a germ on all of (0, d], if the leading term outweighs the rest there."""
@@ -327,7 +441,7 @@ class Ends:
             for d in LADDER:
                 try:
                     expansion = self.expansion(end, d)
-                    sign = expansion.sign(expansion.poly(f))
+                    sign = expansion.sign(expansion.layer(f)[0])
                 except (NoGerm, ZeroDivisionError):
                     continue
                 if sign is not None:
@@ -340,11 +454,17 @@ class Ends:
             for d in LADDER:
                 try:
                     expansion = self.expansion(end, d)
-                    germ = expansion.element(a)
+                    germ, order = expansion.element_layer(a)
                     if not germ:
                         return fmpq(0), 0, fmpq(0)
-                    if expansion.sign(germ) is None:
+                    sign = expansion.sign(germ)
+                    if sign is None:
                         continue
+                    if order:
+                        if min(order.values()) < 0 < max(order.values()):
+                            return None
+                        # Beyond all powers of t: as good as a very high one, or a very low one.
+                        return fmpq(FAST if min(order.values()) > 0 else -FAST), 0, fmpq(sign)
                     power, logs = expansion.lead(germ)
                     # L = log tau = (log t) / m
                     c = germ[power, logs]

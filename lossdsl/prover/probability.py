@@ -172,6 +172,11 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     if sides is None:
         return None
     _no_jumps(sides)
+    if all(d0.same(d1) for _, _, (d0, d1) in refine(analysis, *((s, s.slopes) for s in sides))):
+        witness = Witness(_at(analysis, analysis.half.low, parameters, fmpq(51, 100)), "the same for every eta",
+                          "the slopes at label 0 and 1 are equal, so the best pred does not depend on eta")  # fmt: skip
+        detail = "the best pred is the same whatever the true probability"
+        return Finding("calibrated", REFUTED, detail, method="exact algebra", witness=witness)
     if _pulls_apart(analysis, sides):
         return proof("calibrated", analysis, "the expected loss is least on the right side of 1/2")
     for eta in ETAS:

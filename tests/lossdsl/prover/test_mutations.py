@@ -99,7 +99,7 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
         ("if(pred < 0.5, 1-label, label) + (label-pred)^2", "gradient", "refuted")),
     "a proof on a part counts as a proof": (
         swap(verdict, "proof", always_short_of_nothing),
-        ("label/(2+exp(-1/pred)*log(pred)) + pred", "domain", "undecided")),
+        ("label/(3+log(1-log(pred))*log(pred)*pred) + pred", "domain", "undecided")),
     "the sum of slopes does not matter": (
         swap(probability, "_pulls_apart", lambda *args: True),
         ("maxr", "calibrated", "refuted")),
