@@ -65,6 +65,9 @@ class Border:
     def kind(self, name: str, kind: str) -> str:
         return self._say(f"{name} has to be a tensor of real numbers, not {kind}")
 
+    def label_outside_of(self, declared: str) -> str:
+        return self._say(f"a label is not in {declared}")
+
     def label_outside(self, value: float, declared: str) -> str:
         hint = "" if declared == "[0,1]" else '; for soft labels pass label="[0,1]" when the loss is made'
         return self._say(f"label {value:g} is not in {declared}{hint}")

@@ -91,6 +91,11 @@ class Engine:
         """The differentiable formula of every sample."""
         return self._keep(("formula", axis), lambda: _bound_run(eager.plan(self.program(axis))))
 
+    def compiled_of(self, axis: Axis) -> Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]:
+        """`formula_of` through torch.compile."""
+        whole = self.formula_of(axis)
+        return self._keep(("compiled", axis), lambda: torch.compile(whole, fullgraph=True, dynamic=True))
+
     def reduced_formula_of(self, axis: Axis, reduction: str) -> Differentiable:
         """The differentiable formula, reduced, without parameters."""
         whole = self.formula_of(axis)

@@ -113,7 +113,7 @@ class Loss(nn.Module):
         x, axis = self._axis(pred, score)
         self._look(x, axis, label, weight)
         watched = traced()
-        if weight is None and not watched and not own.trainable and own.backend != "eager":
+        if weight is None and not watched and not own.trainable and own.backend not in ("eager", "compile"):
             if (self._on_pred if axis == "pred" else self._on_score) is None:
                 path = own.path_of(axis, self.label if self.validate else None)
                 self.__dict__["_on_pred" if axis == "pred" else "_on_score"] = path
@@ -138,7 +138,9 @@ class Loss(nn.Module):
             x, label = x.float(), label.float()
         how = own.reduction if weight is None else "none"
         label_flows = label.requires_grad and label is not x
-        if watched or own.trainable or own.backend == "eager" or label_flows:
+        if own.backend == "compile" and not watched:
+            loss = _reduce(own.compiled_of(axis)(x, label, dict(self.named_parameters())), how)
+        elif watched or own.trainable or own.backend in ("eager", "compile") or label_flows:
             loss = _reduce(own.formula_of(axis)(x, label, dict(self.named_parameters())), how)
         else:
             loss = own.script_of(axis, how).through(x, x.detach(), label)
@@ -156,10 +158,8 @@ class Loss(nn.Module):
             return score, "score"
         if pred is None:
             raise LossError(border.neither)
-        if self._engine.pairwise:
-            raise LossError(border.pairs_need_score)
         if self._engine.needs_score:
-            raise LossError(border.needs_score)
+            raise LossError(border.pairs_need_score if self._engine.pairwise else border.needs_score)
         return pred, "pred"
 
     def _look(self, x: Tensor, axis: Axis, label: Tensor | None, weight: Tensor | None) -> None:
@@ -206,6 +206,38 @@ class Loss(nn.Module):
                 raise LossError(self._engine.border.outside)
         # exact at both ends, and the slope at the projected point reaches pred unchanged
         return pred + (inside - fixed)
+
+    # -- other forms
+
+    def torchscript(self) -> torch.jit.ScriptModule:
+        """The loss as a TorchScript module with the same forward; `.save(path)` writes a file that needs no lossdsl.
+
+        >>> import torch, lossdsl
+        >>> scripted = lossdsl.compile("bce").torchscript()
+        >>> scripted(score=torch.zeros(2), label=torch.ones(2))
+        tensor(0.6931)
+        """
+        from lossdsl.targets import torchscript
+
+        own = self._engine
+        axes: tuple[Axis, ...] = ("score",) if own.needs_score else ("pred", "score")
+        programs = {axis: own.program(axis) for axis in axes}
+        labels = self.label if self.validate else None
+        parameters = dict(self.named_parameters())
+        return torchscript.module(str(own.formula), programs, own.reduction, own.pairwise, labels, parameters)
+
+    def export(self, axis: str | None = None) -> Any:
+        """The loss as a `torch.export.ExportedProgram` of (pred, label) or (score, label), the batch length dynamic.
+
+        `axis` is "pred" or "score"; by default "pred" where the formula can be computed from it.
+        """
+        from lossdsl.targets import export
+
+        own = self._engine
+        if axis == "pred" and own.needs_score:
+            raise LossError(own.border.pairs_need_score if own.pairwise else own.border.needs_score)
+        where: Axis = "score" if axis == "score" or own.needs_score else "pred"
+        return export.exported(own.program(where), own.reduction, dict(self.named_parameters()))
 
     # -- the life of a module
 

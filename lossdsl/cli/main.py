@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("lossdsl.cli.show", "Show how a formula was read: text, LaTeX, slope, curves."),
     "verify": ("lossdsl.cli.verify", "Check a certificate, without the engine that made it."),
     "equiv": ("lossdsl.cli.equiv", "Say whether two losses train the same."),
+    "compile": ("lossdsl.cli.compile", "Compile a loss to a file that runs without lossdsl."),
     "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),

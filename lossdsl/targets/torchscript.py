@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+from lossdsl.border import Border
 from lossdsl.program import Program, reachable
-
-OnePass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 _UNARY = {
     "neg": "torch.neg", "abs": "torch.abs", "sign": "torch.sign", "relu": "torch.relu", "sqrt": "torch.sqrt",
@@ -103,3 +103,128 @@ class Text:
         if all(map(self._constant, args[1:])):
             return f"torch.clamp({a[0]}, {a[1]}, {a[2]})"
         return f"torch.clamp({self._tensor(args[0])}, {self._tensor(args[1])}, {self._tensor(args[2])})"
+
+
+def module(
+    formula: str,
+    programs: Mapping[str, Program],
+    reduction: str = "mean",
+    pairwise: bool = False,
+    labels: str | None = None,
+    parameters: Mapping[str, Tensor] | None = None,
+) -> torch.jit.ScriptModule:
+    """A TorchScript module with the forward of `lossdsl.Loss`; `module(...).save(path)` writes it.
+
+    What it holds is the plain stable formula, so that autograd, and with it second derivatives, are right wherever it
+    is loaded, without lossdsl.
+
+    >>> import lossdsl.lowering
+    >>> m = module("mse", {"pred": lossdsl.lowering.lower("mse", axis="pred")}, "sum")
+    >>> m(torch.tensor([0.5, 0.25]), torch.ones(2))
+    tensor(0.8125)
+    """
+    methods = module_source(formula, programs, reduction, pairwise, labels)
+
+    # A class of its own for each loss: PyTorch keeps the compiled methods by class, and would give a second module of
+    # the same class those of the first.
+    class ScriptedLoss(torch.jit.ScriptModule):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, value in (parameters or {}).items():
+                setattr(self, name, torch.nn.Parameter(value.detach().clone()))
+            for method in methods:
+                self.define(f"{method}\n")
+
+    return ScriptedLoss()
+
+
+def module_source(
+    formula: str, programs: Mapping[str, Program], reduction: str, pairwise: bool, labels: str | None
+) -> list[str]:
+    """The methods of `module` as TorchScript text."""
+    border = Border(formula)
+    methods = [SIGMOID, _INSIDE.format(outside=border.outside)]
+    for axis, program in programs.items():
+        text = Text(program, differentiable=True, parameter="self.{}.to(x.dtype)")
+        lines = [f"    {line}" for line in text.lines(program.value)]
+        head = f"def on_{axis}(self, x: Tensor, label: Tensor) -> Tensor:"
+        methods.append("\n".join([head, *lines, f"    return {text.whole(program.value)}"]))
+    uses_label = any(p.uses_label for p in programs.values())
+    no_pred = border.pairs_need_score if pairwise else border.needs_score
+    methods.append(
+        _FORWARD.format(
+            both=border.both,
+            neither=border.neither,
+            on_pred="loss = self.on_pred(x, y)" if "pred" in programs else f"raise ValueError({no_pred!r})",
+            project="x = self.inside(pred)" if "pred" in programs else f"raise ValueError({no_pred!r})",
+            label_given=f"raise ValueError({border.pairs_have_no_label!r})" if pairwise else "y = label.to(x.dtype)",
+            label_missing=f"raise ValueError({border.label_missing!r})" if uses_label else "y = x",
+            label_look=_LABEL_LOOK.format(
+                test={"{0,1}": "y * y", "[0,1]": "torch.clamp(y, 0.0, 1.0)", "{1}": "torch.ones_like(y)"}[labels],
+                message=border.label_outside_of(labels),
+            )
+            if labels is not None and uses_label
+            else "",
+            shapes=border.shapes_differ,
+            not_floating=border.not_floating,
+            reduced={"mean": "torch.mean(loss)", "sum": "torch.sum(loss)", "none": "loss"}[reduction],
+        )
+    )
+    return methods
+
+
+_INSIDE = """
+def inside(self, pred: Tensor) -> Tensor:
+    low, high = 1.1754943508222875e-38, 0.9999999403953552
+    if pred.dtype == torch.float64:
+        low, high = 2.2250738585072014e-308, 0.9999999999999999
+    elif pred.dtype == torch.bfloat16:
+        high = 0.99609375
+    elif pred.dtype == torch.float16:
+        low, high = 6.103515625e-05, 0.99951171875
+    fixed = pred.detach()
+    if bool(torch.any((fixed < 0.0) | (fixed > 1.0))):
+        raise ValueError({outside!r})
+    return pred + (torch.clamp(fixed, low, high) - fixed)
+"""
+
+_LABEL_LOOK = """
+    if not torch.equal({test}, y):
+        raise ValueError({message!r})
+"""
+
+_FORWARD = """
+def forward(self, pred: Optional[Tensor] = None, label: Optional[Tensor] = None, *, score: Optional[Tensor] = None,
+            weight: Optional[Tensor] = None) -> Tensor:
+    if score is not None:
+        if pred is not None:
+            raise ValueError({both!r})
+        x = score
+    elif pred is not None:
+        x = pred
+    else:
+        raise ValueError({neither!r})
+    if not x.is_floating_point():
+        raise ValueError({not_floating!r})
+    given = x.dtype
+    if score is None and pred is not None:
+        {project}
+    if given == torch.bfloat16 or given == torch.float16:
+        x = x.float()
+    if label is not None:
+        if label.size() != x.size():
+            raise ValueError({shapes!r})
+        {label_given}
+    else:
+        {label_missing}
+    {label_look}
+    if score is not None:
+        loss = self.on_score(x, y)
+    else:
+        {on_pred}
+    if weight is not None:
+        if weight.size() != x.size():
+            raise ValueError({shapes!r})
+        loss = loss * weight
+    return {reduced}.to(given)
+"""
