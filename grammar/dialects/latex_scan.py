@@ -201,4 +201,5 @@ class _Scanner:
         if kind in ("cases", "array", "dcases"):
             self.add("begin" if name == "begin" else "end-cases", kind, start, self.place)
         elif kind not in ("equation", "align", "aligned", "gather", "split", "displaymath", "math"):
-            raise self.mark.error("LD305", f"`\\{name}{{{kind}}}` has no meaning in a formula", start, self.place)
+            message = f"`\\{name}{{{kind}}}` has no meaning in a formula"
+            raise self.mark.error("LD305", message, start, self.place, "of environments, cases is read")
