@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, floor
 
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree
 
 _BITS = 256
+_STEPS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,23 +243,47 @@ def _odd(power: Range, a: Range) -> Range:
 
 
 def _exp(a: Range) -> Range:
-    one = Fraction(1)
-    low, low_open = (one, a.low_open or a.low != 0) if a.not_negative else (Fraction(0), True)
-    high, high_open = (one, a.high_open or a.high != 0) if a.not_positive else (None, True)
-    return Range(low, high, low_open, high_open)
+    """Rough powers of 2 and 3, which enclose those of e; exact where the argument is 0."""
+    low = Fraction(0) if a.low is None or a.low < -_STEPS else _e_power(a.low, below=True)
+    high = None if a.high is None or a.high > _STEPS else _e_power(a.high, below=False)
+    return Range(low, high, a.low_open or a.low != 0, a.high_open or a.high != 0)
+
+
+def _e_power(x: Fraction, below: bool) -> Fraction:
+    if below:
+        return Fraction(2) ** floor(x) if x >= 0 else Fraction(3) ** floor(x)
+    return Fraction(3) ** ceil(x) if x >= 0 else Fraction(2) ** ceil(x)
 
 
 def _log(a: Range) -> Range:
-    one, zero = Fraction(1), Fraction(0)
-    low, low_open = (zero, a.low_open or a.low != 1) if a.low is not None and a.low >= one else (None, True)
-    high, high_open = (zero, a.high_open or a.high != 1) if a.high is not None and a.high <= one else (None, True)
-    return Range(low, high, low_open, high_open, a.positive)
+    """Rough multiples of 0.7 > log 2; exact where the argument is 1."""
+    low = None if a.low is None or a.low <= 0 else -_log_below(1 / a.low) if a.low < 1 else Fraction(0)
+    high = None if a.high is None or a.high <= 0 else Fraction(0) if a.high <= 1 else _log_below(a.high)
+    low_open, high_open = a.low_open or a.low != 1, a.high_open or a.high != 1
+    return Range(low, high, low is None or low_open, high is None or high_open, a.positive)
+
+
+def _log_below(x: Fraction) -> Fraction:
+    """A number above log x, for x > 1."""
+    return Fraction(7, 10) * (ceil(x) - 1).bit_length()
 
 
 def _sqrt(a: Range) -> Range:
-    low = Fraction(0) if a.low is None or a.low < 1 else Fraction(1)
-    high = Fraction(1) if a.high is not None and a.high <= 1 else None
-    return Range(low, high, a.positive and low == 0, high is None or a.high_open or a.high != 1, a.not_negative)
+    one = Fraction(1)
+    low = Fraction(0) if a.low is None or a.low < 0 else min(one, a.low)
+    high = None if a.high is None else max(one, a.high)
+    low_open = a.positive if low == 0 else a.low_open or a.low != 1
+    return Range(low, high, low_open, high is None or a.high_open or a.high != 1, a.not_negative)
+
+
+def _sigmoid(a: Range) -> Range:
+    return _reciprocal(_shift(_exp(_neg(a)), 1))
+
+
+def _softplus(a: Range) -> Range:
+    """At most 0.7 above relu."""
+    high = None if a.high is None else max(a.high, Fraction(0)) + Fraction(7, 10)
+    return Range(Fraction(0) if a.low is None else max(a.low, Fraction(0)), high)
 
 
 def _shift(a: Range, by: int) -> Range:
@@ -322,8 +348,6 @@ def _boolean(a: Range, b: Range) -> Range:
     return closed(Fraction(0), Fraction(1))
 
 
-_ZERO_ONE = Range(Fraction(0), Fraction(1))
-
 _RULES: dict[str, Callable[..., Range]] = {
     "add": _add,
     "sub": lambda a, b: _add(a, _neg(b)),
@@ -344,14 +368,14 @@ _RULES: dict[str, Callable[..., Range]] = {
     "reciprocal": _reciprocal,
     "abs": lambda a: _abs(Range(a.low, a.high, a.low_open, a.high_open)),
     "sign": _sign,
-    "sigmoid": lambda a: _ZERO_ONE,
-    "logsigmoid": lambda a: Range(None, Fraction(0)),
+    "sigmoid": _sigmoid,
+    "logsigmoid": lambda a: _neg(_softplus(_neg(a))),
     "tanh": lambda a: Range(
         Fraction(0) if a.not_negative else Fraction(-1), Fraction(0) if a.not_positive else Fraction(1),
         not (a.not_negative and not a.positive), not (a.not_positive and not a.negative),
     ),
     "relu": lambda a: _max(a, closed(Fraction(0), Fraction(0))),
-    "softplus": lambda a: Range(Fraction(0), None),
+    "softplus": _softplus,
     "min": _min,
     "max": _max,
     "clamp": lambda a, low, high: _min(_max(a, low), high),

@@ -17,12 +17,17 @@ FOUND = {
     "score^2": "[0, oo)", "(pred-0.5)^2": "[0, 1/4)", "(pred-0.5)^3": "(-1/8, 1/8)",
     "pred^-2": "(1, oo)", "pred^0.7": "(0, 1]",
     "abs(score)": "[0, oo)", "abs(pred-2)": "(1, 2)", "log(pred)": "(-oo, 0)", "log(1+score^2)": "[0, oo)",
-    "exp(pred)": "(1, oo)", "exp(-label)": "(0, 1]", "sqrt(pred)": "(0, 1)", "sigmoid(score)": "(0, 1)",
+    "log(pred+0.25)": "(-7/5, 7/10)",
+    "exp(pred)": "(1, 3)", "exp(-label)": "(1/3, 1]",
+    "sqrt(pred)": "(0, 1)", "sigmoid(score)": "(0, 1)",
     "tanh(pred)": "(0, 1)", "sign(pred)": "[1, 1]", "sign(label)": "[0, 1]", "min(pred, 0.5)": "(0, 1/2]",
-    "max(pred, 2)": "[2, 2]", "clamp(score, 0, 1)": "[0, 1]", "if(pred > 0.5, 2, label)": "[0, 2]",
+    "max(pred, 2)": "[2, 2]",
+    "clamp(score, 0, 1)": "[0, 1]", "if(pred > 0.5, 2, label)": "[0, 2]",
     "relu(score)": "[0, oo)",
     "pinv(pred, 1)": "(1/2, 1)", "psqrt(score)": "(-oo, oo)", "-pred": "(-1, 0)", "label*score": "(-oo, oo)",
     "0*score": "[0, 0]",
+    "sigmoid(pred)": "(1/2, 3/4)", "softplus(label)": "(0, 17/10)", "logsigmoid(pred)": "(-7/10, 0)",
+    "plog(pred)": "(-14, 7/10)",
 }
 # fmt: on
 
