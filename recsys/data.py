@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lossdsl.recsys import splits, tables
-from lossdsl.recsys.dataset import SPLITS, Array, Columns, DataError, Dataset, Floats, from_columns
+from lossdsl.recsys import features, letor, splits, tables
+from lossdsl.recsys.dataset import SPLITS, Columns, DataError, Dataset, from_columns, without_repeats
 
 LIKED = 3.0
 
@@ -42,9 +42,9 @@ USUAL_READING = Reading()
 def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -> Dataset:
     """Loads `demo`, `ml-100k`, or a file or folder in one of the known forms.
 
-    Known: a folder of `NAME.train.csv`, `NAME.validation.csv`, `NAME.test.csv` (tab-separated `uid iid label`),
-    RecBole's `.inter`, MovieLens' `u.data`. `changes` are fields of `Reading`. Raises `DataError` with one sentence
-    otherwise.
+    Known: a folder of `NAME.train.csv`, `NAME.validation.csv`, `NAME.test.csv` (tab-separated `uid iid label`);
+    RecBole's `.inter`; MovieLens' `u.data`, `ratings.dat` and `ratings.csv`; `.csv`, `.tsv` and `.parquet` with named
+    columns; LETOR's folders of documents. `changes` are fields of `Reading`. Raises `DataError` with one sentence.
 
     >>> from lossdsl.recsys.data import load
     >>> load("demo").name
@@ -64,6 +64,10 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
 
         return demo(reading.seed)
     path = Path(source)
+    if str(source) == "ml-100k" and not path.exists():
+        from lossdsl.recsys.fetch import movielens_100k
+
+        path = movielens_100k()
     if path.is_dir():
         return _folder(path, reading)
     if path.is_file():
@@ -72,29 +76,72 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
 
 
 def _folder(path: Path, reading: Reading) -> Dataset:
-    train = sorted(path.glob("*.train.csv"))
-    if len(train) > 1:
-        raise DataError(f"{path}: several data sets stand in this folder: {', '.join(p.name for p in train)}")
-    if train:
-        return _triples(train[0], reading)
-    for pattern in ("u.data", "*.inter"):
+    documents = letor.folder(path, reading.fold)
+    if documents is not None:
+        return documents
+    for pattern in ("*.train.csv", "u.data", "*.inter", "ratings.csv", "ratings.dat"):
         found = sorted(path.glob(pattern))
-        if len(found) == 1:
-            return _file(found[0], reading)
+        if len(found) > 1:
+            raise DataError(f"{path}: several data sets stand here: {', '.join(p.name for p in found)}; name one")
         if found:
-            raise DataError(f"{path}: several data sets stand in this folder: {', '.join(p.name for p in found)}")
-    raise DataError(f"{path}: no data in a known form here; looked for *.train.csv, u.data and *.inter")
+            return _file(found[0], reading)
+    known = (
+        "*.train.csv, u.data, *.inter, ratings.csv, ratings.dat, S1.txt to S5.txt, train.txt with vali.txt and test.txt"
+    )
+    raise DataError(f"{path}: no data in a known form here; looked for {known}")
+
+
+def _file(path: Path, reading: Reading) -> Dataset:
+    if path.name.endswith(".train.csv"):
+        return _triples(path, reading)
+    if path.name == "u.data":
+        return _rated("ml-100k", path, _table(path, "\t", RAW), reading)
+    if path.suffix == ".dat":
+        return _rated(path.stem, path, _table(path, "::", RAW), reading)
+    if path.suffix == ".inter":
+        table = _table(path, "\t")
+        # RecBole writes the type behind the name: `user_id:token`.
+        table.columns = [str(name).split(":", 1)[0] for name in table.columns]
+        return _rated(path.stem, path, table, reading)
+    if path.suffix in (".csv", ".tsv"):
+        return _rated(path.stem, path, _table(path, _separator(path)), reading)
+    if path.suffix == ".parquet":
+        return _rated(path.stem, path, tables.read_parquet(path), reading)
+    if letor.looks_like_letor(path):
+        raise DataError(f"{path}: documents come as a folder: S1.txt to S5.txt, or train.txt, vali.txt and test.txt")
+    raise DataError(f"{path}: not a form that is known; give *.train.csv, u.data, .inter, .dat, .csv, .tsv or .parquet")
+
+
+RAW = ["user", "item", "rating", "timestamp"]
+
+
+def _table(path: Path, sep: str, names: list[str] | None = None) -> Any:
+    table = tables.read_table(path, sep=sep, names=names)
+    table.attrs["header"] = names is None
+    return table
+
+
+def _separator(path: Path) -> str:
+    """The most frequent of tab, comma and semicolon in the first line."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            head = file.readline(100_000)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    return max("\t,;", key=lambda mark: (head.count(mark), mark == ","))
 
 
 def _triples(train: Path, reading: Reading) -> Dataset:
     name = train.name.removesuffix(".train.csv")
-    parts = []
+    user, item, label = reading.user or "uid", reading.item or "iid", reading.label or "label"
+    parts: list[Columns] = []
+    first: Any = None
     for split in SPLITS:
         path = train.with_name(f"{name}.{split}.csv")
         if not path.is_file():
             raise DataError(f"{path}: no such file; train, validation and test have to stand side by side")
         table = tables.read_table(path, sep="\t")
-        user, item, label = reading.user or "uid", reading.item or "iid", reading.label or "label"
+        first = table if first is None else first
         for column in (user, item, label):
             tables.need(table, column, path)
         labels = tables.numbers(table, label, path)
@@ -102,20 +149,23 @@ def _triples(train: Path, reading: Reading) -> Dataset:
         if len(odd):
             row = int(odd[0])
             raise DataError(f"{path}:{tables.line(path, row, True)}: the label {labels[row]:g} is neither 0 nor 1")
-        parts.append(Columns(tables.ids(table, user, path), tables.ids(table, item, path), labels))
-    return from_columns(name, *parts, duplicates=reading.duplicates)
+        context = None
+        if reading.features and features.named(first, "c_"):
+            context = features.encode(table, features.named(first, "c_"), path, like=first)
+        parts.append(Columns(tables.ids(table, user, path), tables.ids(table, item, path), labels, None, context))
+    data = from_columns(name, *parts, duplicates=reading.duplicates)
+    return _with_features(data, train.parent, name, user, item) if reading.features else data
 
 
-def _file(path: Path, reading: Reading) -> Dataset:
-    if path.name.endswith(".train.csv"):
-        return _triples(path, reading)
-    if path.name == "u.data":
-        rows = _rated(path, "\t", ["user", "item", "rating", "timestamp"], reading)
-        return _cut("ml-100k", rows, reading)
-    if path.suffix == ".inter":
-        rows = _rated(path, "\t", None, reading)
-        return _cut(path.stem, rows, reading)
-    raise DataError(f"{path}: not a form that is known; give *.train.csv, u.data or .inter")
+def _with_features(data: Dataset, folder: Path, name: str, user: str, item: str) -> Dataset:
+    found = {}
+    for side, key, prefix, ids in (("user", user, "u_", data.user_ids), ("item", item, "i_", data.item_ids)):
+        path = folder / f"{name}.{side}.csv"
+        if path.is_file():
+            found[f"{side}_features"] = features.side_table(path, key, prefix, ids)
+    if not found and data.train.context is None:
+        raise DataError(f"{folder}: no features here; looked for {name}.user.csv, {name}.item.csv and columns `c_…`")
+    return replace(data, **found)
 
 
 # The usual names of the columns, the first that is there wins.
@@ -140,11 +190,9 @@ def _column(table: Any, kind: str, asked: str | None, path: Path, *, optional: b
     return None
 
 
-def _rated(path: Path, sep: str, names: list[str] | None, reading: Reading) -> Columns:
-    table = tables.read_table(path, sep=sep, names=names)
-    # RecBole writes the type behind the name: `user_id:token`.
-    table.columns = [str(name).split(":", 1)[0] for name in table.columns]
-    header = names is None
+def _rated(name: str, path: Path, table: Any, reading: Reading) -> Dataset:
+    """Cuts a table of ratings into splits."""
+    header = bool(table.attrs.get("header", True))
     user = _column(table, "user", reading.user, path)
     item = _column(table, "item", reading.item, path)
     label = _column(table, "label", reading.label, path)
@@ -153,18 +201,24 @@ def _rated(path: Path, sep: str, names: list[str] | None, reading: Reading) -> C
     ratings = tables.numbers(table, label, path, header=header)
     # A column of 0 and 1 is labels already; anything else is a rating.
     labels = ratings if np.isin(ratings, (0.0, 1.0)).all() else (ratings > reading.threshold).astype(np.float64)
-    return Columns(
+    context = None
+    if reading.features:
+        names = features.named(table, "c_")
+        if not names:
+            raise DataError(f"{path}: no feature column; those of a row begin with `c_`")
+        context = features.encode(table, names, path)
+    rows = Columns(
         tables.ids(table, user, path, header=header),
         tables.ids(table, item, path, header=header),
         labels,
         None if time is None else tables.numbers(table, time, path, header=header),
+        context,
     )
-
-
-def _cut(name: str, rows: Columns, reading: Reading) -> Dataset:
+    if reading.duplicates != "keep":
+        rows = without_repeats(f"{path}", splits.in_time(rows), reading.duplicates)
     splitter = splits.SPLITTERS[reading.split]
     parts = splitter(rows, seed=reading.seed) if reading.split == "random" else splitter(rows)
-    return from_columns(name, *parts, duplicates=reading.duplicates)
+    return from_columns(name, *parts, duplicates="keep")
 
 
-__all__ = ["Array", "Floats", "Reading", "load"]
+__all__ = ["Reading", "load"]

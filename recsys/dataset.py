@@ -187,9 +187,8 @@ def from_columns(
     for split, columns in parts.items():
         if not len(columns):
             raise DataError(f"{name}: the {split} split has no rows")
-    if duplicates == "error":
-        for split, columns in parts.items():
-            _no_duplicates(f"{name}: {split}", columns)
+    if duplicates != "keep":
+        parts = {split: without_repeats(f"{name}: {split}", part, duplicates) for split, part in parts.items()}
     user_ids, users = _dense([columns.user for columns in parts.values()])
     item_ids, items = _dense([columns.item for columns in parts.values()])
     rows = [
@@ -197,6 +196,8 @@ def from_columns(
         for user, item, columns in zip(users, items, parts.values())
     ]
     data = Dataset(name, *rows, user_ids=user_ids, item_ids=item_ids, notes=notes)
+    if duplicates == "error":
+        _no_leak(data)
     validate(data, graded=graded)
     return data
 
@@ -230,15 +231,38 @@ def _dense(parts: list[Array]) -> tuple[Array, list[Ints]]:
     return ids, [piece.astype(np.int32) for piece in np.split(index, cuts)]
 
 
-def _no_duplicates(where: str, columns: Columns) -> None:
+def without_repeats(where: str, columns: Columns, duplicates: str) -> Columns:
+    """Refuses a user's second row of one item (`error`), or keeps the `last` of them only."""
     user = np.unique(columns.user, return_inverse=True)[1].astype(np.int64)
     ids, item = np.unique(columns.item, return_inverse=True)
     key = user * len(ids) + item
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order][1:] == key[order][:-1])
-    if len(same):
-        first, again = (int(order[same[0] + step]) for step in (0, 1))
-        raise DataError(
-            f"{where} has user {columns.user[again]} with item {columns.item[again]} twice, in rows {first + 1} and "
-            f"{again + 1}; keep one of them, or allow repeats with --duplicates keep"
-        )
+    if not len(same):
+        return columns
+    if duplicates == "last":
+        keep = np.ones(len(columns), bool)
+        keep[order[same]] = False
+        return columns.take(keep)
+    again = int(order[same[0] + 1])
+    raise DataError(
+        f"{where} has user {columns.user[again]} with item {columns.item[again]} twice; "
+        "take the last row of each with --duplicates last, or all with --duplicates keep"
+    )
+
+
+def _no_leak(data: Dataset) -> None:
+    """A row of test or validation that is in train too is known already."""
+    seen: dict[str, Array] = {}
+    for split in SPLITS:
+        rows = data.split(split)
+        key = rows.user.astype(np.int64) * data.items + rows.item
+        for earlier, keys in seen.items():
+            both = np.intersect1d(keys, key)
+            if len(both):
+                user, item = data.user_ids[both[0] // data.items], data.item_ids[both[0] % data.items]
+                raise DataError(
+                    f"{data.name}: user {user} with item {item} is in {earlier} and in {split}; "
+                    "if that is meant, say --duplicates keep"
+                )
+        seen[split] = key

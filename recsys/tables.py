@@ -50,6 +50,17 @@ def read_table(path: Path, *, sep: str, names: list[str] | None = None) -> pd.Da
         raise DataError(f"{path}: cannot be read ({error})") from None
 
 
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Reads a Parquet file; errors are one `DataError` sentence."""
+    pandas = _pandas()
+    try:
+        return pandas.read_parquet(path)
+    except ImportError:
+        raise DataError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow") from None
+    except Exception as error:  # pyarrow's errors have many types
+        raise DataError(f"{path}: not a Parquet file ({_sentence(error)})") from None
+
+
 def _sentence(error: Exception) -> str:
     text = str(error).strip().splitlines()[-1]
     return text.removeprefix("Error tokenizing data. C error: ")

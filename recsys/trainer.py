@@ -81,6 +81,8 @@ class Trainer:
         self.seed = seed
         self.number = 0
         self.objective = as_objective(loss)
+        if data.documents and (self.settings.model == "biasedmf" or not self.settings.pairs):
+            raise SettingsError("documents have grades and features; they are ranked by pairs, with ranknet")
         self._groups: tuple[Rows, Groups] | None = None
         self._watched: dict[str, Rows] = {}
         self._known: Known | None = None

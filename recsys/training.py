@@ -191,17 +191,21 @@ def _run(trainer: Trainer, progress: Progress | None) -> Run:
     last: dict[str, float] = {}
     if state is not None:
         if not stopped:
-            last = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(settings))
+            last = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(trainer))
         trainer.load(state)
-        measured = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(settings))
+        measured = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(trainer))
     seconds = time.perf_counter() - begin
     return Run(trainer.seed, tuple(history), best_epoch, measured, last, state, seconds, stopped)
 
 
-def _names(settings: Settings) -> tuple[str, ...]:
-    assert settings.metric is not None
-    usual = ("ndcg@20", "recall@20", "mrr") if settings.task == "implicit" else ("auc", "gauc")
-    return tuple(dict.fromkeys((settings.metric, *usual)))
+def _names(trainer: Trainer) -> tuple[str, ...]:
+    assert trainer.settings.metric is not None
+    usual: tuple[str, ...] = ("auc", "gauc")
+    if trainer.data.documents:
+        usual = ("ndcg@10", "map", "mrr")
+    elif trainer.settings.task == "implicit":
+        usual = ("ndcg@20", "recall@20", "mrr")
+    return tuple(dict.fromkeys((trainer.settings.metric, *usual)))
 
 
 def _candidates(settings: Settings) -> str:

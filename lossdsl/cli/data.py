@@ -41,3 +41,15 @@ def show(source: str, as_json: bool, **reading: object) -> int:
     for note in facts["notes"]:
         click.echo(f"  note: {note}")
     return 0
+
+
+@command.command("get", epilog="Example: lossdsl data get ml-100k")
+@click.argument("name", type=click.Choice(["ml-100k"]))
+def get(name: str) -> int:
+    """Fetch a data set once into the user's cache; after that it is used offline."""
+    from lossdsl.recsys.fetch import NOTICE, fetch
+
+    place = fetch(say=lambda text: click.echo(text, err=True))
+    click.echo(NOTICE, err=True)
+    click.echo(place)
+    return 0

@@ -33,6 +33,8 @@ reading_options = _stack(
         click.option("--time", metavar="COLUMN", help="Column of timestamps."),
         click.option("--duplicates", type=click.Choice(["error", "keep", "last"]), default="error", show_default=True,
                      help="What to do with a user's second row of one item."),
+        click.option("--fold", type=int, default=1, help="Which of LETOR's five folds."),
+        click.option("--features", is_flag=True, help="Read feature columns: u_… of users, i_… of items, c_… of rows."),
     ]
 )  # fmt: skip
 
@@ -89,5 +91,5 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def take_reading(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the options of `reading_options` out of `options`."""
-    names = ("split", "threshold", "seed", "user", "item", "label", "time", "duplicates")
+    names = ("split", "threshold", "seed", "user", "item", "label", "time", "duplicates", "fold", "features")
     return {name: options.pop(name) for name in names}

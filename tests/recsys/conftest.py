@@ -26,7 +26,7 @@ def made(users: int = 12, items: int = 9, rows: int = 70, seed: int = 0) -> Data
         label = random.integers(0, 2, count).astype(float)
         label[:2] = (0, 1)
         parts.append(Columns(chosen // items, chosen % items, label))
-    return from_columns("made", *parts)
+    return from_columns("made", *parts, duplicates="keep")
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_the_implicit_task_learns_taste(model: str) -> None:
         np.r_[user[part], 0, 1], np.r_[item[part], 1, 0], np.r_[np.ones(len(user[part])), 0, 0]
     )
     cut = np.split(np.arange(len(user)), [400, 500])
-    data = from_columns("taste", *(both(part) for part in cut))
+    data = from_columns("taste", *(both(part) for part in cut), duplicates="keep")
     chosen = Settings(model=model, task="implicit", dim=4, lr=0.03, l2=1e-3, init_std=0.1, layers=(16,), dropout=0.0,
                       train_neg=2, batch_size=64)  # fmt: skip
     trainer = Trainer("bce", data, chosen)
