@@ -6,7 +6,7 @@ VENV := $(ROOT).venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all fuzz lint bench clean install
+.PHONY: run test test-all fuzz lint bench docs clean install
 
 run: install
 	cd $(ROOT) && $(BIN)/lossdsl search --model biasedmf --data demo --budget 60s
@@ -27,6 +27,10 @@ lint: install
 bench: install
 	cd $(ROOT) && $(BIN)/python benchmarks/run.py check
 
+docs: install
+	cd $(ROOT) && $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]" && \
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html && echo "docs/_build/html/index.html"
+
 install: $(STAMP)
 
 # The stamp is touched last, so a cut-off installation starts again.
@@ -37,4 +41,4 @@ $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(ROOT)build
+	rm -rf $(VENV) $(ROOT)build $(ROOT)docs/_build $(ROOT)docs/tables
