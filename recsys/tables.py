@@ -34,8 +34,7 @@ def read_table(path: Path, *, sep: str, names: list[str] | None = None) -> pd.Da
             keep_default_na=False,
             na_values=[""],
             index_col=False,
-            low_memory=False,
-            engine="python" if len(sep) > 1 else "c",
+            **({"engine": "python"} if len(sep) > 1 else {"engine": "c", "low_memory": False}),
             **({} if names is None else {"names": names}),
         )
     except FileNotFoundError:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lossdsl.recsys.data import load
-from lossdsl.recsys.dataset import DataError
+from lossdsl.recsys.dataset import DataError, Dataset
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import Trainer
 
@@ -153,7 +153,10 @@ def test_repeats_can_be_kept_or_thinned(tmp_path: Path) -> None:
     (tmp_path / "u.data").write_text("\n".join("\t".join(map(str, row)) for row in [*RATINGS, (1, 1, 5, 9999)]))
     with pytest.raises(DataError, match="has user 1 with item 1 twice"):
         load(tmp_path / "u.data")
-    size = lambda data: len(data.train) + len(data.validation) + len(data.test)  # noqa: E731
+
+    def size(data: Dataset) -> int:
+        return len(data.train) + len(data.validation) + len(data.test)
+
     assert size(load(tmp_path / "u.data", duplicates="keep")) == len(RATINGS) + 1
     last = load(tmp_path / "u.data", duplicates="last")
     assert size(last) == len(RATINGS)
@@ -161,9 +164,10 @@ def test_repeats_can_be_kept_or_thinned(tmp_path: Path) -> None:
 
 
 def test_features_reach_the_models(tmp_path: Path) -> None:
-    more = lambda text, values: "\n".join(
-        [text.splitlines()[0] + "\tc_hour_f", *(f"{row}\t{v}" for row, v in zip(text.splitlines()[1:], values))]
-    )
+    def more(text: str, values: list[int]) -> str:
+        head, *rows = text.splitlines()
+        return "\n".join([head + "\tc_hour_f", *(f"{row}\t{value}" for row, value in zip(rows, values))])
+
     folder(tmp_path, more(GOOD, [0, 1, 2, 3]), more(HELD, [4, 5]), more(LAST, [6, 7]))
     (tmp_path / "toy.user.csv").write_text("uid\tu_age_f\tu_job_c\n2\t20\tcook\n1\t40\tnurse\n9\t30\tcook\n")
     (tmp_path / "toy.item.csv").write_text("iid\ti_year\n10\t1990\n11\t2000\n")

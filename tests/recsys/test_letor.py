@@ -38,8 +38,8 @@ def test_folds_rotate(tmp_path: Path) -> None:
         tens = [
             sorted({int(q) // 10 for q in data.user_ids[data.split(s).user]}) for s in ("train", "validation", "test")
         ]
-        turn = lambda k: (k + fold - 2) % 5 + 1  # noqa: E731
-        assert tens == [sorted(map(turn, (1, 2, 3))), [turn(4)], [turn(5)]]
+        turned = [(k + fold - 2) % 5 + 1 for k in range(1, 6)]
+        assert tens == [sorted(turned[:3]), turned[3:4], turned[4:]]
     with pytest.raises(DataError, match="folds are 1 to 5, not 6"):
         load(tmp_path, fold=6)
 
