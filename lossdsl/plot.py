@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +41,11 @@ def picture(
     ['value', 'slope']
     """
     try:
-        from matplotlib.figure import Figure
         from matplotlib.lines import Line2D
     except ImportError:
         raise MissingExtra("plot", "a picture in a file") from None
     curves = trace(*losses, axis=axis, pairwise=pairwise, titles=names, reach=reach)
-    figure = Figure(figsize=(7.2, 3.0 + 0.2 * len(curves.names)), layout="constrained")
+    figure = _blank()(figsize=(7.2, 3.0 + 0.2 * len(curves.names)), layout="constrained")
     dashes = {name: DASHES[i % len(DASHES)] for i, name in enumerate(curves.names)}
     for place, quantity in zip(figure.subplots(1, 2), QUANTITIES):
         for curve in curves.curves:
@@ -78,6 +79,21 @@ def picture(
     columns = 5 if all(len(name) <= 16 for name in curves.names) else 2
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
+
+
+@cache
+def _blank() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A Figure that a notebook shows, with or without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+    return Picture
 
 
 def save(

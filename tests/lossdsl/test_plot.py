@@ -52,6 +52,10 @@ def test_a_formula_plots_itself() -> None:
     assert lossdsl.parse("bce").plot("mse").axes[1].get_title() == "slope"
 
 
+def test_a_notebook_shows_it() -> None:
+    assert picture("bce")._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+
 def test_no_global_state() -> None:
     import matplotlib
 
@@ -67,7 +71,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.lines", None)
     with pytest.raises(MissingExtra, match=r"pip install 'lossdsl\[plot\]'"):
         save(tmp_path / "a.svg", "bce")
 
