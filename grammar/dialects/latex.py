@@ -271,6 +271,8 @@ class _Reader(Functions):
         if token.text == "frac":
             self.take()
             above, below = self.argument(token), self.argument(token)
+            if isinstance(above, Apply) and above.op == "sum" and self.is_count(below):
+                return apply("mean", *above.args, span=self.since(token))
             return apply("div", above, below, span=self.since(token))
         if token.text == "sqrt":
             self.take()
@@ -307,4 +309,6 @@ class _Reader(Functions):
         while self.eat("_", "^"):
             self.skip_script()
         body = self.product() if token.text == "sum" else self.factor()
+        if isinstance(body, Apply) and body.op == "div" and self.is_count(body.args[1]):
+            return apply("mean", body.args[0], span=self.since(token))
         return apply("sum" if token.text == "sum" else "mean", body, span=self.since(token))

@@ -38,7 +38,7 @@ _LAYOUT = frozenset(
     "biggr Biggl Biggr middle mathop mathopen mathclose mathstrut".split()
 )
 _FONTS = frozenset(
-    "mathrm text operatorname mathit textit mathsf mathtt mathbf texttt textrm mathcal boldsymbol bm".split()
+    "mathrm text mbox operatorname mathit textit mathsf mathtt mathbf texttt textrm mathcal boldsymbol bm".split()
 )
 _SIGNS = {
     "cdot": "*", "times": "*", "ast": "*", "div": "/",
@@ -47,7 +47,7 @@ _SIGNS = {
     "lbrace": "(", "rbrace": ")", "lbrack": "[", "rbrack": "]",
     "coloneqq": "=", "triangleq": "=", "equiv": "=",
 }  # fmt: skip
-_HATS = frozenset("hat widehat tilde widetilde bar overline".split())
+_HATS = frozenset(("hat", "widehat"))  # a bar is a mean, a tilde a noisy label
 KNOWN_COMMANDS = (*COMMAND_FUNCTIONS, *sorted(GREEK), *_SIGNS, *sorted(_HATS), "frac", "sqrt", "sum", "sigma", "text")
 _TOKEN = re.compile(
     r"(?P<space>[\s~]+|\\[,;:! ]|\$+|\\[\[\]()])"
@@ -61,6 +61,7 @@ _TOKEN = re.compile(
 )
 _BRACED = re.compile(r"\s*\{\s*((?:[A-Za-z]|\\_)(?:\w|\\_)*|1)\s*\.?\s*\}", re.ASCII)
 _WORDS = re.compile(r"\s*\{([^{}]*)\}")
+_CONDITION = re.compile(r"\s*\{\s*(if|for|when)\b(?=[^}]*[^}\s])")
 _ENVIRONMENT = re.compile(r"\s*\{\s*([a-z]+)\*?\s*\}(\{[lcr|@{} ]*\})?", re.ASCII)
 
 
@@ -81,6 +82,8 @@ class _Scanner:
         self.tokens: list[Token] = []
         self.words = {*VARIABLES, *WORD_FUNCTIONS, *(d for d in defined if len(d) > 1)} - {"if"}
         self.place = 0
+        self.cases = 0  # how many environments are open in which & and \\\\ mean something
+        self.closed: set[int] = set()  # places of braces that were opened by a command which is dropped
 
     def add(self, kind: str, text: str, start: int, end: int) -> None:
         self.tokens.append(Token(kind, text, start, end))
@@ -99,9 +102,10 @@ class _Scanner:
                 self.command(text, start)
             elif kind == "escaped":
                 self.escaped(text, start)
-            elif kind == "row":
-                self.add("sign", "\\\\", start, self.place)
-            elif kind != "space":
+            elif kind == "row" or text == "&":
+                if self.cases:  # elsewhere they lay out a formula of several lines
+                    self.add("sign", text, start, self.place)
+            elif kind != "space" and start not in self.closed:
                 self.add("number" if kind == "number" else "sign", "=" if text == ":=" else text, start, self.place)
         while self.tokens and self.tokens[-1].text in (".", ",", ";") and self.tokens[-1].kind == "sign":
             self.tokens.pop()
@@ -173,7 +177,9 @@ class _Scanner:
             if match is not None and font in ("mathbf", "boldsymbol", "bm"):
                 self.place = match.end()
                 self.add("indicator", "1", start, self.place)
-            elif font in ("text", "textrm"):
+            elif font in ("text", "textrm", "mbox") and self.condition(start):
+                pass
+            elif font in ("text", "textrm", "mbox"):
                 words = _WORDS.match(self.source, self.place, self.end)
                 if words is not None:
                     self.place = words.end()
@@ -185,6 +191,20 @@ class _Scanner:
             self.add("condition", text, start, self.place)
         else:
             self.add("script" if font == "mathcal" else "word", text, start, self.place)
+
+    def condition(self, start: int) -> bool:
+        r"""`\text{if $y = 1$}`: the word, and what stands behind it in the same braces."""
+        match = _CONDITION.match(self.source, self.place, self.end)
+        if match is None:
+            return False
+        depth, place = 1, match.end()
+        while depth and place < self.end:
+            depth += {"{": 1, "}": -1}.get(self.source[place], 0)
+            place += 1
+        self.closed.add(place - 1)
+        self.place = match.end()
+        self.add("condition", match[1], start, self.place)
+        return True
 
     def blackboard(self, start: int) -> None:
         match = re.compile(r"\s*\{?\s*([1IE])\s*\}?").match(self.source, self.place, self.end)
@@ -199,6 +219,7 @@ class _Scanner:
         if match is not None:
             self.place = match.end()
         if kind in ("cases", "array", "dcases"):
+            self.cases += 1 if name == "begin" else -1
             self.add("begin" if name == "begin" else "end-cases", kind, start, self.place)
         elif kind not in ("equation", "align", "aligned", "gather", "split", "displaymath", "math"):
             message = f"`\\{name}{{{kind}}}` has no meaning in a formula"

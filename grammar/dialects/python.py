@@ -165,32 +165,21 @@ class _Statements(_Expressions):
     """A line or a few of them: assignments, then what is returned or assigned last."""
 
     def program(self) -> Node:
-        result: Node | None = None
+        value: Value | None = None
         assigned: Token | None = None
-        while True:
-            while self.next.kind == "newline":
-                self.take()
-            if self.next.kind == "end":
-                break
-            if result is not None and assigned is None:
+        while not self.at_end():
+            if value is not None and assigned is None:
                 raise self.mark.at("LD304", "a second formula follows the first", self.next, "one formula at a time")
-            if self.next.text in ("import", "from") and self.next.kind == "name":
-                while self.next.kind not in ("newline", "end"):
-                    self.take()
-                continue
             self.header()
             assigned = self.assignment()
             if assigned is None:
                 self.eat("return")
-                if self.next.text == "return" and self.next.kind == "name":
-                    self.take()
                 value = self.expression()
             else:
                 value = self.known[assigned.text]
             if self.next.kind not in ("newline", "end"):
                 raise self.leftover()
-            result = self.node(value) if isinstance(value, (Node, Path, Text)) else result
-        if result is None:
+        if value is None:
             raise self.no_operand()
         if assigned is not None:
             self.notes.append(f"`{assigned.text} =` is dropped")
@@ -199,7 +188,20 @@ class _Statements(_Expressions):
                 what = "a variable" if meaning == assigned.text else f"another name of {meaning}"
                 message = f"`{assigned.text}` is {what} and cannot be the name of the loss"
                 raise self.mark.at("LD011", message, assigned, "leave out `name =`, or write `loss =`")
-        return result
+        return self.node(value)
+
+    def at_end(self) -> bool:
+        """Skip what says nothing: empty lines, imports, decorators."""
+        while True:
+            if self.next.kind == "end":
+                return True
+            if self.sees("import", "from", "@"):
+                while self.next.kind not in ("newline", "end"):
+                    self.take()
+            elif self.next.kind != "newline":
+                return False
+            else:
+                self.take()
 
     def header(self) -> None:
         """`lambda a, b:` and `def f(a, b):` say nothing that a formula needs."""

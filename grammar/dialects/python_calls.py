@@ -61,7 +61,11 @@ class Calls(Cursor):
         if isinstance(value, Text):
             raise self.mark.error("LD304", "a string is no part of a formula", value.span.start, value.span.end)
         raise self.mark.error(
-            "LD304", f"`{value.name}` is not called", value.span.start, value.span.end, "call it on something"
+            "LD304",
+            f"`{self.source[value.span.start : value.span.end]}` is not called",
+            value.span.start,
+            value.span.end,
+            "call it on something",
         )
 
     def lookup(self, path: Path) -> Node:

@@ -65,7 +65,10 @@ READ = {
     r"\begin{cases} 1 & s < -1 \\ 2 & s < 1 \\ 3 & \text{else} \end{cases}": "if(score < -1, 1, if(score < 1, 2, 3))",
     r"\left\{ \begin{array}{ll} p & s \le 0 \\ y & s > 0 \end{array} \right.": "if(score <= 0, pred, label)",
     r"\mathbb{1}[y = 1] \log p + \mathbf{1}_{s > 0} p": "if(label >= 1, 1, 0)*log(pred) + if(score > 0, 1, 0)*pred",
+    r"\begin{cases} p & \text{if $y = 1$} \\ 1-p & \text{otherwise} \end{cases}": "if(label >= 1, pred, 1-pred)",
     # around the whole
+    r"\frac{\sum_i (y_i - \hat{y}_i)^2}{N} + \sum_i p_i y_i / n": "(label-pred)^2 + pred*label",
+    r"\begin{align*} L &= y p \\ &\quad + s \end{align*}": "label*pred + score",
     r"$$ p $$": "pred",
     r"\[ p, \]": "pred",
     r"\mathcal{L}_{\text{my loss}}(y, \hat{y}) = p": "pred",
@@ -157,6 +160,11 @@ MISTAKES = r"""
 1:1: LD305 `\text{hello world}` has no meaning in a formula
   \text{hello world} p
   ^^^^^^^^^^^^^^^^^^
+  hint: `lossdsl explain LD305` says what is read
+
+1:1: LD305 `\bar` has no meaning in a formula
+  \bar{y} - y
+  ^^^^
   hint: `lossdsl explain LD305` says what is read
 
 1:6: LD305 a hat on `q` has no meaning in a formula

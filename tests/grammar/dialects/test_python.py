@@ -56,6 +56,7 @@ READ = {
     "loss = p": "pred",
     "import torch\nfrom torch import nn\nreturn p": "pred",
     "def loss(y_true, y_pred, gamma=2):\n    d = y_true - y_pred\n    return d * d": "(label-pred)*(label-pred)",
+    '@torch.jit.script\ndef f(p):\n    """Says\n    much."""\n    # more\n    return p': "pred",
     "lambda p, y: abs(p - y)": "abs(pred-label)",
     "y = 2*y - 1; (1 - y*s)**2": "(1 - (2*label-1)*score)^2",
     "d = p - y\nd **= 2\nd /= 2\nreturn d": "(pred-label)^2/2",
@@ -177,6 +178,11 @@ MISTAKES = r"""
   F.softmax(logits)
     ^^^^^^^
   hint: a formula sees one prediction at a time; for two classes write sigmoid(score)
+
+1:1: LD304 `nn.BCELoss` is not called
+  nn.BCELoss()
+  ^^^^^^^^^^
+  hint: call it on something
 
 1:5: LD304 indexing has no meaning in a formula
   pred[:, 0]
