@@ -9,7 +9,7 @@ from fractions import Fraction
 from flint import fmpq
 
 from lossdsl.grammar.tree import Node, names
-from lossdsl.prover.cells import JUMPING, Piece, axis_ends, cut
+from lossdsl.prover.cells import Piece, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
 from lossdsl.prover.limits import Budget, Undecided, Undefined
@@ -40,6 +40,7 @@ class Side:
     field: Field
     signs: Signs
     all_pieces: list[Piece]
+    torn: list[Point]
     pieces: list[Piece] = field(default_factory=list)
     joints: list[Joint] = field(default_factory=list)
     _slopes: list[Element] = field(default_factory=list)
@@ -114,8 +115,12 @@ class Side:
 
     @property
     def can_jump(self) -> bool:
-        """Whether any operator is in the formula whose value can jump."""
-        return any(t.op in JUMPING for t in self.terms.items)
+        """Whether sign or if switch over anywhere."""
+        return bool(self.torn)
+
+    def may_jump(self, joint: Joint) -> bool:
+        """Whether sign or if switch over at a joint; everywhere else the loss is continuous."""
+        return any(p is joint.point or compare(p, joint.point) == 0 for p in self.torn)
 
     def jump(self, joint: Joint, left: Element, right: Element) -> int | None:
         """The sign of right - left at a joint; None where it is infinite or cannot be told."""
@@ -259,7 +264,8 @@ def _analyse(
     for label in labels:
         try:
             terms = specialise(root, label, parameters, score)
-            sides.append(Side(label, terms, algebra, signs, cut(terms, algebra, signs)))
+            pieces, torn = cut(terms, algebra, signs)
+            sides.append(Side(label, terms, algebra, signs, pieces, torn))
         except Undecided as error:
             trouble = trouble or AtLabel(label, error, labelled)
         except Undefined as error:

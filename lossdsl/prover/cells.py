@@ -55,19 +55,22 @@ def axis_ends(score: bool) -> tuple[Point, Point]:
     return (MINUS_INFINITY, PLUS_INFINITY) if score else (ZERO_END, ONE_END)
 
 
-def cut(terms: Terms, field: Field, signs: Signs) -> list[Piece]:
-    """The pieces of a formula at one label, in order; raises `Undefined` or `Undecided`.
+def cut(terms: Terms, field: Field, signs: Signs) -> tuple[list[Piece], list[Point]]:
+    """The pieces of a formula at one label, in order, and the places where it may jump.
+
+    Raises `Undefined` or `Undecided`.
 
     >>> from fractions import Fraction
     >>> from lossdsl.grammar.tree import Apply, Name, Number
     >>> from lossdsl.prover.terms import specialise
     >>> tree = Apply("max", (Name("pred"), Apply("sub", (Number(Fraction(1)), Name("pred")))))
     >>> field = Field()
-    >>> [(p.low, p.high, p.value.n) for p in cut(specialise(tree, Fraction(1), {}, False), field,
-    ...                                          Signs(field, False, field.budget))]
+    >>> pieces, _ = cut(specialise(tree, Fraction(1), {}, False), field, Signs(field, False, field.budget))
+    >>> [(p.low, p.high, p.value.n) for p in pieces]
     [(0, 1/2, -x + 1), (1/2, 1, x)]
     """
-    return _Cutter(terms, field, signs).run()
+    cutter = _Cutter(terms, field, signs)
+    return cutter.run(), cutter.torn
 
 
 class _Cutter:
@@ -76,6 +79,8 @@ class _Cutter:
         self.field = field
         self.signs = signs
         self.order = terms.needed()
+        # Where sign or if switch over; everywhere else the loss is continuous, being made of continuous parts.
+        self.torn: list[Point] = []
         last = -1
         for j, i in enumerate(self.order):
             if terms.items[i].op in OBLIGING or terms.items[i].op in JUMPING:
@@ -206,6 +211,8 @@ class _Cutter:
                 merged.append(part)
         if len(merged) == 1:
             return pick(merged[0].sign)  # type: ignore[no-any-return]
+        if not smooth:
+            self.torn += [p.low for p in merged if p.low is p.high]
         return [(p.low, p.high, pick(p.sign)) for p in merged]
 
     def _power(self, a: Element, q: fmpq, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
@@ -254,20 +261,26 @@ class _Cutter:
                 continue
             place = out[-1] if out and out[-1].is_place else None
             before = out[-2] if place is not None and len(out) > 1 else out[-1] if out and place is None else None
-            if before is not None and before.value.same(piece.value) and (place is None or self._agrees(place, piece)):
+            same = before is not None and before.value.same(piece.value)
+            if before is not None and same and (place is None or self._harmless(place, piece)):
                 if place is not None:
                     out.pop()
                 out[-1] = Piece(before.low, piece.high, piece.value)
             else:
                 out.append(piece)
         # A place where the value joins both sides carries no news.
-        if not any(self.terms.items[i].op in JUMPING for i in self.order):
-            return [p for p in out if not p.is_place]
+        out = [p for p in out if not p.is_place or self._may_jump(p.low)]
         return [
             p
             for k, p in enumerate(out)
             if not (p.is_place and self._agrees(p, out[k - 1]) and self._agrees(p, out[k + 1]))
         ]
+
+    def _harmless(self, place: Piece, piece: Piece) -> bool:
+        return not self._may_jump(place.low) or self._agrees(place, piece)
+
+    def _may_jump(self, point: Point) -> bool:
+        return any(p is point or compare(p, point) == 0 for p in self.torn)
 
     def _agrees(self, place: Piece, piece: Piece) -> bool:
         """Whether the value at a place is the one that a neighbouring piece has there."""

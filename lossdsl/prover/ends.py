@@ -20,8 +20,10 @@ from lossdsl.prover.numeric import precision, sign_of_ball
 ORDER = 5
 """How many powers of t beyond the leading one are kept apart."""
 MAX_MONOMIALS = 80
-LADDER = (2.0**-10, 2.0**-24, 2.0**-64, 2.0**-200)
-"""The d that are tried, from wide to narrow."""
+LADDER = (10, 24, 64, 200, 900)
+"""The n of the d = 2^-n that are tried, from wide to narrow."""
+FAR_LADDER = (*LADDER, 10**4, 10**6, 10**8)
+"""The same for infinite scores, where -log d is a score and no float underflows."""
 BITS = 192
 
 FAST = 12
@@ -65,15 +67,15 @@ class Tower:
 class Expansion:
     """Germs of the kernels of a field at one end, on (0, d]; made when first asked for."""
 
-    def __init__(self, field: Field, end: End, d: float, budget: Budget) -> None:
+    def __init__(self, field: Field, end: End, n: int, budget: Budget) -> None:
         self.field = field
         self.end = end
-        self.d = arb(d)
+        self.d = arb(2) ** -n
         self.budget = budget
         # t = tau^m makes every root a whole power; below, t always means tau.
         self.m = lcm(1, *(k.n for k in field.kernels if k.kind == "root"), *_exp_orders(field))
         self.kernel_count = len(field.kernels)
-        self.tau = arb(d).log() if self.m == 1 else arb(d).log() / self.m
+        self.tau = arb.const_log2() * -n / self.m
         self.span = arb(0).union(self.tau.exp()) if self.m > 1 else arb(0).union(self.d)
         self.log_d = -self.tau
         self.towers: dict[int, Tower] = {}
@@ -425,41 +427,44 @@ class Ends:
     def __init__(self, field: Field, budget: Budget) -> None:
         self.field = field
         self.budget = budget
-        self._kept: dict[tuple[str, float], Expansion] = {}
+        self._kept: dict[tuple[str, int], Expansion] = {}
 
-    def expansion(self, end: End, d: float) -> Expansion:
-        key = (end.name, d)
+    def expansion(self, end: End, n: int) -> Expansion:
+        """The expansions that hold on (0, 2^-n]."""
+        key = (end.name, n)
         kept = self._kept.get(key)
         # New kernels may bring new roots, which change the meaning of t.
         if kept is None or kept.kernel_count != len(self.field.kernels):
-            kept = self._kept[key] = Expansion(self.field, end, d, self.budget)
+            kept = self._kept[key] = Expansion(self.field, end, n, self.budget)
         return kept
 
-    def sign_near(self, f: Poly, end: End) -> tuple[int, float] | None:
-        """The sign of a polynomial on (0, d] and the d, or None."""
+    def sign_near(self, f: Poly, end: End) -> tuple[int, int] | None:
+        """The sign of a polynomial on (0, 2^-n] and the n, or None."""
         with precision(BITS):
-            for d in LADDER:
+            for n in FAR_LADDER if end.kind == "log" else LADDER:
                 try:
-                    expansion = self.expansion(end, d)
+                    expansion = self.expansion(end, n)
                     sign = expansion.sign(expansion.layer(f)[0])
                 except (NoGerm, ZeroDivisionError):
                     continue
                 if sign is not None:
-                    return sign, d
+                    return sign, n
         return None
 
     def leading(self, a: Element, end: End) -> tuple[fmpq, int, Any] | None:
         """The leading term c * t^a * L^k of an element at an end: (a, k, c), a in powers of t; None if unknown."""
         with precision(BITS):
-            for d in LADDER:
+            for n in LADDER:
                 try:
-                    expansion = self.expansion(end, d)
+                    expansion = self.expansion(end, n)
                     germ, order = expansion.element_layer(a)
                     if not germ:
                         return fmpq(0), 0, fmpq(0)
-                    sign = expansion.sign(germ)
-                    if sign is None:
+                    place = expansion.lead(germ)
+                    sign = sign_of_ball(arb(germ[place]))
+                    if not sign:
                         continue
+                    sign = -sign if place[1] % 2 else sign
                     if order:
                         if min(order.values()) < 0 < max(order.values()):
                             return None

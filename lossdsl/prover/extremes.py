@@ -47,8 +47,8 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
 
 def _near(analysis: Analysis, slope: Element, end: End) -> tuple[arb, float]:
     """A ball around all sizes of the slope closer to an end than some d, and the d."""
-    for d in LADDER[1:]:
-        expansion = analysis.signs.ends.expansion(end, d)
+    for n in LADDER[1:]:
+        expansion = analysis.signs.ends.expansion(end, n)
         with precision(192):
             try:
                 germ = expansion.element(slope)
@@ -56,7 +56,7 @@ def _near(analysis: Analysis, slope: Element, end: End) -> tuple[arb, float]:
                 lead = germ.get((0, 0), fmpq(0))
                 # Good enough when the constant term is nearly all, or when all is small.
                 if size < TOLERANCE or size < abs(arb(lead)) * (1 + TOLERANCE):
-                    return size, d
+                    return size, 2.0**-n
             except (NoGerm, ZeroDivisionError):
                 continue
     raise Undecided("how steep the loss is next to an end")

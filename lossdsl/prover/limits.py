@@ -15,7 +15,7 @@ MAX_CELLS = 96
 """Most pieces that one label's curve may fall into."""
 MAX_BOXES = 1500
 """Most boxes that one question about a sign may look at."""
-MAX_STEPS = 60_000
+MAX_STEPS = 25_000
 """Most counted steps for one formula: a step is about a hundredth of a millisecond."""
 
 

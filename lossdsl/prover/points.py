@@ -24,7 +24,7 @@ class Point:
     for the infinite ends.
     """
 
-    __slots__ = ("low", "high", "_poly", "key", "side", "_tighten", "bits")
+    __slots__ = ("low", "high", "_poly", "key", "side", "_tighten", "bits", "outer")
 
     def __init__(
         self,
@@ -42,6 +42,8 @@ class Point:
         self.side = side
         self._tighten = tighten
         self.bits = ROOT_BITS
+        # Where the function of a bracket is known to be strictly monotone, so that it has this zero alone there.
+        self.outer: tuple[fmpq, fmpq] | None = None
 
     @property
     def rational(self) -> fmpq | None:
@@ -96,7 +98,7 @@ def compare(a: Point, b: Point) -> int:
             return -1
         if b.high < a.low:
             return 1
-        if a.key == b.key or (a.low == a.high == b.low == b.high):
+        if a.key == b.key or (a.low == a.high == b.low == b.high) or _same_zero(a, b):
             return 0
         if a.high == b.low and (a.low < a.high or b.low < b.high) and not _touch(a, b):
             return -1
@@ -105,6 +107,13 @@ def compare(a: Point, b: Point) -> int:
         wide = a if a.high - a.low >= b.high - b.low else b
         wide.tighten()
     raise Undecided("two kinks cannot be told apart")
+
+
+def _same_zero(a: Point, b: Point) -> bool:
+    """Whether two brackets hold the one zero that their function has where it is monotone."""
+    if a.outer is None or b.outer is None or a.vanishing != b.vanishing:
+        return False
+    return bool(a.outer[0] <= b.low and b.high <= a.outer[1])
 
 
 def _touch(a: Point, b: Point) -> bool:

@@ -18,7 +18,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import limit, towards
-from lossdsl.prover.verdict import PARAMETERS, method_of, proof
+from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
 
 ETAS = tuple(fmpq(n, 100) for n in (51, 49, 60, 40, 80, 20, 95, 5))
@@ -38,7 +38,7 @@ def _at(analysis: Analysis, q: fmpq, parameters: PARAMETERS, eta: fmpq | None = 
 
 def _no_jumps(sides: tuple[Side, Side]) -> None:
     for side in sides:
-        if side.can_jump and any(side.jump(j, j.left.value, j.right.value) != 0 for j in side.joints):
+        if side.can_jump and any(jump != 0 for j in side.joints for jump in jumps_at(side, j)):
             raise Undecided("the loss may jump")
 
 

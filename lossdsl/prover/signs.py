@@ -159,6 +159,12 @@ class Signs:
                 return 0
         raise Undecided(f"a value at {q} that cannot be told from zero")
 
+    def ball_sign(self, f: Poly, q: fmpq, bits: int) -> int | None:
+        """The sign of a polynomial at a rational, if balls of this precision show it."""
+        with precision(bits + _depth(q, self.score)):
+            chart = self.mirrored if not self.score and q > fmpq(1, 2) else self.chart
+            return sign_of_ball(chart.exactly(f, q))
+
     def _at_place(self, f: Poly, point: Point) -> int:
         if f.is_constant():
             c = f.leading_coefficient()
@@ -313,6 +319,7 @@ class _Search:
         self.low = low
         self.high = high
         self.boxes = 0
+        self.cost = 2 + len(g) // 3
         degrees = g.degrees()
         self.has_exp = any(k.kind == "exp" and degrees[i + 1] for i, k in enumerate(signs.field.kernels))
         self.short = False
@@ -342,7 +349,7 @@ class _Search:
         if q is not None and q == end.at:
             near = self.signs.ends.sign_near(self.g, end)
             if near is not None:
-                return near[1]
+                return float(2.0 ** -near[1])
             self.short = True
             return SHORT
         return _outer(1 - point.high if mirrored else point.low, -1)
@@ -352,7 +359,7 @@ class _Search:
             return _outer(point.low if side < 0 else point.high, side)
         near = self.signs.ends.sign_near(self.g, end)
         if near is not None:
-            return side * (-log2(near[1]) * 0.6931471805599454)
+            return side * near[1] * 0.6931471805599454
         self.short = True
         return side * SHORT_SCORE
 
@@ -381,7 +388,7 @@ class _Search:
         while stack:
             a, b = stack.pop()
             self.boxes += 1
-            self.signs.budget.spend(2)
+            self.signs.budget.spend(self.cost)
             bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
             with precision(bits):
                 box = arb(a).union(arb(b))
@@ -420,7 +427,7 @@ class _Search:
             t = float_of(1 - q if mirrored else q)
             if a <= t <= b:
                 near = self.signs.ends.sign_near(self.g, End("plain", q, way))
-                return near is not None and near[1] > b - a
+                return near is not None and 2.0 ** -near[1] > b - a
         return False
 
     def _bracket(self, chart: Chart, a: float, b: float, mirrored: bool) -> None:
@@ -440,7 +447,9 @@ class _Search:
             self._add(rational_point(guess))
             return
         key = ("bracket", poly_key(self.g), float_of(low))
-        self._add(Point(low, high, self.g, key, tighten=self._tightener()))
+        point = Point(low, high, self.g, key, tighten=self._tightener())
+        point.outer = outer[0], outer[1]
+        self._add(point)
 
     def _beyond(self, a: float, b: float, mirrored: bool, left: int, right: int) -> bool:
         """Whether a box reaches over an end of the piece and its zero lies on that end or beyond it."""
@@ -481,19 +490,16 @@ class _Search:
         signs, g = self.signs, self.g
 
         def tighten(point: Point) -> None:
-            if point.bits > 640:
+            if point.bits > 384:
                 raise Undecided("two places on the axis cannot be told apart")
             point.bits += 64
-            left, right = signs.at_number(g, point.low), signs.at_number(g, point.high)
-            if left == 0 or right == 0:
-                point.low = point.high = point.low if left == 0 else point.high
-                return
+            left = signs.ball_sign(g, point.low, point.bits + 128)
             for _ in range(64):
+                signs.budget.spend(self.cost)
                 m = (point.low + point.high) / 2
-                sign = signs.at_number(g, m)
-                if sign == 0:
-                    point.low = point.high = m
-                    return
+                sign = signs.ball_sign(g, m, point.bits + 128)
+                if not left or not sign:
+                    raise Undecided("two places on the axis cannot be told apart")
                 if sign == left:
                     point.low = m
                 else:

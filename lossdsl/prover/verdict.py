@@ -158,6 +158,8 @@ def gradient(analysis: Analysis, parameters: PARAMETERS) -> tuple[Finding, list[
 
 def jumps_at(side: Side, joint: Joint) -> list[int | None]:
     """The directions of the jumps at a joint, from left to right."""
+    if not side.may_jump(joint):
+        return [0]
     if joint.value is None:
         return [side.jump(joint, joint.left.value, joint.right.value)]
     return [side.jump(joint, joint.left.value, joint.value), side.jump(joint, joint.value, joint.right.value)]
