@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from lossdsl.errors import LossError
 from lossdsl.formula import parse
+from lossdsl.recsys import metrics
+from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
@@ -75,6 +77,16 @@ class Result:
     values: tuple[float, ...] = ()
 
 
+class Tabled(Objective):
+    """An objective whose slope tables are made once, however many trainings use it."""
+
+    def curves(self, *, pairs: bool, dtype: str) -> Curves | None:
+        known: dict[tuple[bool, str], Curves | None] = self.__dict__.setdefault("_tables", {})
+        if (pairs, dtype) not in known:
+            known[pairs, dtype] = super().curves(pairs=pairs, dtype=dtype)
+        return known[pairs, dtype]
+
+
 class Bench:
     """Trains candidates on one data set; safe to share between threads, and cheap to build again in a process.
 
@@ -103,6 +115,9 @@ class Bench:
         self.evaluations = tuple(rows for rows in self.evaluations if len(np.unique(rows.label)) > 1)
         if not self.evaluations:
             raise LossError(f"{data.name}: the validation rows hold one label only, so there is nothing to measure")
+        self._cuts = np.cumsum([len(rows) for rows in self.evaluations])[:-1]
+        self._together = Rows(*(np.concatenate([getattr(rows, name) for rows in self.evaluations])
+                                for name in ("user", "item", "label")))  # fmt: skip
         if training.train_rows and not self.pairwise and training.train_rows < len(self.train):
             self.limit: int | None = training.train_rows
         else:
@@ -112,6 +127,7 @@ class Bench:
         self.recommender = Recommender(
             model=settings.model,
             dim=training.dim,
+            layers=training.layers if training.layers[0] else None,
             init_std=training.init_std,
             optimizer=training.optimizer,
             lr=training.lr,
@@ -134,7 +150,7 @@ class Bench:
         """Train a candidate as its job says."""
         started = time.perf_counter()
         try:
-            objective = Objective(parse(job.formula, dialect="lossdsl"))
+            objective = Tabled(parse(job.formula, dialect="lossdsl"))
         except LossError as error:
             return Result(-np.inf, -np.inf, 0.0, 0, 0, time.perf_counter() - started, str(error))
         best, chosen, values = -np.inf, job.l2[0], ()
@@ -163,6 +179,11 @@ class Bench:
                 break
         return Result(best, first, chosen, rows, epochs, time.perf_counter() - started, note, values)
 
+    def measured(self, trainer: Trainer) -> list[float]:
+        """The metric on every evaluation set."""
+        parts = np.split(trainer.scores(self._together), self._cuts)
+        return [metrics.compute(self.metric, rows, part) for rows, part in zip(self.evaluations, parts)]
+
     def fit(
         self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf
     ) -> Fit:
@@ -177,7 +198,7 @@ class Bench:
                 note = str(error)
                 break
             rows += self.limit or len(self.train)
-            history.append([trainer.evaluate(part, self.metric) for part in self.evaluations])
+            history.append(self.measured(trainer))
             now = float(np.mean(history[-1]))
             top, since = (now, 0) if now > top else (top, since + 1)
             if epoch + 1 == first_epochs and top < first_bar:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossdsl.formula import Formula
 from lossdsl.grammar.parser import read
-from lossdsl.grammar.tree import Node, Tree, size
+from lossdsl.grammar.printer import show_node
+from lossdsl.grammar.tree import Node, size
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Elite:
 
 def texts(members: Sequence[tuple[float, Node]]) -> list[Any]:
     """Losses with their rewards as plain data."""
-    return [[reward, str(Formula.from_tree(Tree(root)))] for reward, root in members]
+    return [[reward, show_node(root)] for reward, root in members]
 
 
 def trees(state: Sequence[Any]) -> list[tuple[float, Node]]:

@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Any
+from math import inf
+from multiprocessing import active_children, get_context
+from typing import Any, overload
 
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.search.bench import Bench, Job, Result
+from lossdsl.search.original_bench import OriginalBench, Step, Stepped, make_bench
 from lossdsl.search.settings import Settings
 
 
@@ -27,15 +29,29 @@ def _start(data: Dataset, settings: Settings) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _bench = Bench(data, settings)
+    _bench = make_bench(data, settings)
 
 
-def _run(job: Job) -> Result:
+@overload
+def carry_out(bench: Bench, job: Job) -> Result: ...
+@overload
+def carry_out(bench: Bench, job: Step) -> Stepped: ...
+def carry_out(bench: Bench, job: Job | Step) -> Result | Stepped:
+    """Run a job of either kind on a bench."""
+    if isinstance(job, Step):
+        assert isinstance(bench, OriginalBench)
+        return bench.step(job)
+    return bench.run(job)
+
+
+def _run(job: Any) -> Any:
     assert _bench is not None
-    return _bench.run(job)
+    return carry_out(_bench, job)
 
 
-_LOST = Result(float("-inf"), float("-inf"), 0.0, 0, 0, 0.0, "the process that trained it died twice")
+def _lost(job: Job | Step) -> Any:
+    why = "the process that trained it died twice"
+    return Stepped(None, None, 0, 0.0, why) if isinstance(job, Step) else Result(-inf, -inf, 0.0, 0, 0, 0.0, why)
 
 
 class Evaluator:
@@ -51,6 +67,7 @@ class Evaluator:
         self.workers = max(1, workers)
         self.processes = bench.settings.model != "biasedmf" if processes is None else processes
         self._pool: Executor | None = None
+        self._strangers: frozenset[int | None] = frozenset()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -59,22 +76,31 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """Let go of the workers; jobs that have not begun are dropped."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        """Let go of the workers: threads finish the training at hand, processes are ended at once."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        pool.shutdown(wait=not self.processes, cancel_futures=True)
+        for child in active_children():
+            if child.pid not in self._strangers:
+                child.terminate()
+                child.join(5)
 
-    def map(self, jobs: Sequence[Job], out_of_time: Callable[[], bool] | None = None) -> Iterator[Result]:
+    @overload
+    def map(self, jobs: Sequence[Job], out_of_time: Callable[[], bool] | None = None) -> Iterator[Result]: ...
+    @overload
+    def map(self, jobs: Sequence[Step], out_of_time: Callable[[], bool] | None = None) -> Iterator[Stepped]: ...
+    def map(self, jobs: Sequence[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
         """The results of the jobs, in their order, as they come; raises `OutOfTime` when the budget ends meanwhile."""
         stop = out_of_time or (lambda: False)
-        if self.workers == 1 and not self.processes:
+        if self.workers == 1:
             for job in jobs:
                 if stop():
                     raise OutOfTime
-                yield self.bench.run(job)
+                yield carry_out(self.bench, job)
             return
         queue = deque(jobs)
-        running: deque[tuple[Job, Future[Result], int]] = deque()
+        running: deque[tuple[Any, Future[Any], int]] = deque()
         try:
             while queue or running:
                 while queue and len(running) < 2 * self.workers:
@@ -92,7 +118,7 @@ class Evaluator:
                     running = deque((j, self._submit(j), t + (j is job)) for j, _, t in running)
                     if running[0][2] > 2:
                         running.popleft()
-                        yield _LOST
+                        yield _lost(job)
                     continue
                 running.popleft()
                 yield result
@@ -100,16 +126,17 @@ class Evaluator:
             for _, future, _ in running:
                 future.cancel()
 
-    def _submit(self, job: Job) -> Future[Result]:
+    def _submit(self, job: Any) -> Future[Any]:
         if self._pool is None:
             self._pool = self._open()
         if self.processes:
             return self._pool.submit(_run, job)
-        return self._pool.submit(self.bench.run, job)
+        return self._pool.submit(carry_out, self.bench, job)
 
     def _open(self) -> Executor:
         if not self.processes:
             return ThreadPoolExecutor(self.workers, thread_name_prefix="search")
+        self._strangers = frozenset(child.pid for child in active_children())
         # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.
         arguments: tuple[Any, ...] = (self.data, self.bench.settings)
         return ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_start, initargs=arguments)

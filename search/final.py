@@ -15,7 +15,7 @@ from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, Trainer
-from lossdsl.search.bench import SAMPLED, Bench
+from lossdsl.search.bench import SAMPLED, Bench, Tabled
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
 
@@ -75,7 +75,7 @@ class FinalTest:
             screened = screen(formula.tree.root, pairwise=self.bench.pairwise, max_size=10**6)
             if not screened.why:
                 formula = Formula.from_tree(Tree(screened.trained, formula.tree.where))
-        objective = Objective(formula)
+        objective = Tabled(formula)
         grid = self.training.final_l2
         tuned = [self._train(objective, l2, FIRST_SEED - 1)[0] for l2 in grid]
         l2 = grid[int(np.argmax(tuned))]

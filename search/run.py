@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossdsl.formula import Formula
 from lossdsl.grammar.parser import read
-from lossdsl.grammar.tree import Node, Tree
+from lossdsl.grammar.printer import show_node
+from lossdsl.grammar.tree import Node
 from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.budget import Clock
 from lossdsl.search.evaluator import Evaluator, OutOfTime
@@ -49,9 +49,7 @@ class Entry:
 
     def plain(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        data = asdict(replace(self, root=_NOTHING))
-        data["root"] = str(Formula.from_tree(Tree(self.root)))
-        return data
+        return {**asdict(replace(self, root=_NOTHING)), "root": show_node(self.root)}
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Entry:
@@ -146,13 +144,13 @@ class Search:
         # A first rung below the recent median is hopeless; a first L2 below the recent middle gets no second.
         first_bar = float(np.quantile(self.firsts, 1 - ladder.keep)) if enough else -np.inf
         bar = float(np.quantile(self.rewards, 0.5)) if enough else -np.inf
-        text = str(Formula.from_tree(Tree(found.trained)))
+        text = show_node(found.trained)
         return Job(text, training.l2, (self.settings.seed,), first_bar, bar, ladder.first_epochs)
 
     def _log(self, proposal: Proposal, found: Screened, key: bytes, results: Iterator[Result]) -> Outcome:
         self.number += 1
         source = proposal.source
-        text = str(Formula.from_tree(Tree(found.trained if not found.why else proposal.root)))
+        text = show_node(proposal.root if found.why else found.trained)
         trial = Trial(self.number, text, None, "filtered", None, 0, 0, source, found.why or None)
         outcome = Outcome("filtered", None, proposal.root, True, found.credit)
         if not found.why and key in self.known:

@@ -41,7 +41,6 @@ class Screened:
     root: Node
     trained: Node
     key: bytes
-    program: Program | None
     nodes: int
     credit: float = 1.0
 
@@ -57,8 +56,8 @@ def screen(root: Node, *, pairwise: bool = False, max_size: int = 120) -> Screen
     'its slope is zero at label 0'
     """
 
-    def refused(why: str, credit: float, program: Program | None = None) -> Screened:
-        return Screened(why, root, root, b"", program, nodes, credit)
+    def refused(why: str, credit: float) -> Screened:
+        return Screened(why, root, root, b"", nodes, credit)
 
     nodes = size(root)
     if nodes > max_size:
@@ -79,35 +78,31 @@ def screen(root: Node, *, pairwise: bool = False, max_size: int = 120) -> Screen
     values, slopes = curves_of(program, GRID)
     if not (np.isfinite(slopes).all() and np.isfinite(values).all()):
         label, k = np.argwhere(~(np.isfinite(slopes) & np.isfinite(values)))[0]
-        return refused(f"it has no finite value or slope at label {label}, score {GRID[k]:g}", 0.1, program)
+        return refused(f"it has no finite value or slope at label {label}, score {GRID[k]:g}", 0.1)
     labels = (1,) if pairwise and "label" not in used else (0, 1)
     down = slopes * np.array([[1.0], [-1.0]])  # positive where it pulls the right way
     down = down[list(labels)]
     means = np.abs(down).mean(axis=1)
     for label, mean in zip(labels, means):
         if mean < 1e-9:
-            return refused(f"its slope is zero at label {label}", 0.1, program)
+            return refused(f"its slope is zero at label {label}", 0.1)
     if means.max() > _RATIO * means.min():
-        return refused("one label outweighs the other ten thousand times", 0.5, program)
+        return refused("one label outweighs the other ten thousand times", 0.5)
     noise = 1e-12 * np.abs(down).max()
     sign = 1 if (down >= -noise).all() else -1 if (down <= noise).all() else 0
     if sign == 0:
         right = (down > noise).mean(axis=1)
         wrong = (down < -noise).mean(axis=1)
-        return refused("its slope changes sign", 0.1 + 0.4 * float(max(right.min(), wrong.min())), program)
+        return refused("its slope changes sign", 0.1 + 0.4 * float(max(right.min(), wrong.min())))
     if ((np.abs(down) > _FLAT * means[:, None]).mean(axis=1) < _MOVING).any():
-        return refused("it rests almost everywhere", 0.5, program)
+        return refused("it rests almost everywhere", 0.5)
     near = np.abs(down[:, _NEAR]).mean()
     if not 1e-9 < near < 1e9:
-        return refused("its slope near the decision is nothing or beyond measure", 0.5, program)
+        return refused("its slope near the decision is nothing or beyond measure", 0.5)
     turned = root if sign > 0 else minus(root)
     trained = times(number(short(1.0 / near)), turned)
-    try:
-        program = lower(Tree(trained), axis="score")
-    except LossError as error:
-        return refused(str(error), 0.1, program)
     key = np.round(np.arcsinh(down[:, ::2] * (sign / near)), 3).astype(np.float32) + np.float32(0.0)
-    return Screened("", turned, trained, key.tobytes(), program, nodes)
+    return Screened("", turned, trained, key.tobytes(), nodes)
 
 
 def curves_of(program: Program, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

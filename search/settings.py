@@ -91,6 +91,7 @@ class TrainingSettings:
     epochs: int = 40
     patience: int = 3
     train_rows: int = 0  # of an epoch; 0 means all
+    layers: tuple[int, ...] = (0,)  # hidden layers of deepmodel and ranknet; 0 means the model's own
     test_seeds: int = 5
 
 
@@ -135,7 +136,9 @@ class OriginalSettings:
     search_epochs: int = 1
     step_epochs: int = 1
     train_with_best: bool = True
+    clip_value: float = 50.0
     max_rejections: int = 1000
+    save_every: int = 5
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,22 @@ def test_it_learns_what_is_rewarded() -> None:
     assert mean_share(400) >= 2 * before
 
 
+def test_the_steps_are_those_of_pytorchs_adam() -> None:
+    ours, theirs = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    settings = ControllerSettings(lr=0.1, beta1=0.7, beta2=0.9, eps=1e-3, clip_norm=0.5)
+    learner = Learner(ours, settings, 0)
+    adam = torch.optim.Adam(theirs.parameters(), lr=0.1, betas=(0.7, 0.9), eps=1e-3)
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for _ in range(4):
+        learner.step(ours(x).square().sum())
+        adam.zero_grad()
+        theirs(x).square().sum().backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
+        adam.step()
+    assert torch.allclose(ours.weight, theirs.weight, atol=1e-6)
+
+
 def test_a_learner_goes_on_where_it_was_put_away() -> None:
     space = Space(nodes=3)
 

@@ -19,7 +19,7 @@ def rows(seed: int, users: int = 20, count: int = 400) -> Columns:
 def test_the_first_fold_is_what_the_protocol_would_test_on() -> None:
     columns = rows(0)
     train, validation, test = leave_one_out(columns)
-    everything = from_columns("all", columns, columns, columns)
+    everything = from_columns("all", columns, columns, columns, duplicates="keep")
     rest, folds = protocol_folds(everything.train, 2)
     assert set(folds[0].item.tolist()) == set(test.item.tolist())
     assert set(folds[1].item.tolist()) == set(validation.item.tolist())

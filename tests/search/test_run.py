@@ -101,7 +101,10 @@ def test_the_test_rows_never_reach_the_search(run: Path, tmp_path: Path, data: D
     assert same(trials(tmp_path / "noise"), trials(run)[:80])
 
 
-@pytest.mark.parametrize(("strategy", "source"), [("random", "random"), ("evolution", "evolution"), ("ppo", "mutation")])
+STRATEGIES = [("random", "random"), ("evolution", "evolution"), ("ppo", "mutation")]
+
+
+@pytest.mark.parametrize(("strategy", "source"), STRATEGIES)
 def test_every_strategy_stops_and_goes_on(strategy: str, source: str, tmp_path: Path, data: Dataset) -> None:
     settings = small("evolution.population=2", "training.epochs=2", strategy=strategy, seed=1)
     search(settings, run_dir=tmp_path / "whole", data=data, budget="220trials")

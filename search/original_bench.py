@@ -1,0 +1,111 @@
+"""One epoch of a recommender from a given state: what AutoLossGen pays its controller with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from lossdsl.errors import LossError
+from lossdsl.formula import parse
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.objective import Objective
+from lossdsl.recsys.trainer import Diverged, State, Trainer
+from lossdsl.search.bench import Bench
+from lossdsl.search.settings import LadderSettings, Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Train `epochs` epochs with a loss from `start`; `regularised` adds L2 to the loss.
+
+    As the original's own step does.
+    """
+
+    formula: str
+    start: State
+    epochs: int
+    regularised: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """The validation metric after a step.
+
+    And the state that it led to (None where it was not asked for or diverged).
+    """
+
+    reward: float | None
+    state: State | None
+    rows: int
+    seconds: float
+    note: str = ""
+
+
+class OriginalBench(Bench):
+    """Steps of the recommender with the settings of the published program.
+
+    The order of rows in a step depends on the seed and on how many epochs the state has seen, so all candidates of an
+    outer epoch see the rows in one order, as in the original.
+    """
+
+    def __init__(self, data: Dataset, settings: Settings) -> None:
+        super().__init__(data, replace(settings, ladder=replace(LadderSettings(), folds=0)))
+        self.settings = settings
+        training = settings.training
+        mf = settings.model == "biasedmf"
+        self.recommender = replace(
+            self.recommender,
+            l2=training.l2[0],
+            clip=settings.original.clip_value,
+            init_bias_std=training.init_std if mf else 0.0,
+            batch_size=training.batch_size,
+            patience=0,
+        ).resolve()
+        self.regularised = replace(self.recommender, l2_in_loss=2 * training.l2[0]).resolve()
+        self._local = threading.local()
+
+    def start(self) -> State:
+        """A fresh recommender."""
+        return self._trainer(False, "(label-pred)^2" if not self.pairwise else "-logsigmoid(score)").state()
+
+    def measure(self, state: State) -> float:
+        """The validation metric of a state."""
+        trainer = self._trainer(False, "(label-pred)^2" if not self.pairwise else "-logsigmoid(score)")
+        trainer.load(state)
+        return trainer.evaluate(self.evaluations[0], self.metric)
+
+    def _trainer(self, regularised: bool, loss: str | Objective) -> Trainer:
+        """This thread's trainer of that kind, with this loss."""
+        known: dict[bool, Trainer] | None = getattr(self._local, "trainers", None)
+        if known is None:
+            known = self._local.trainers = {}
+        objective = loss if isinstance(loss, Objective) else Objective(parse(loss, dialect="lossdsl"))
+        trainer = known.get(regularised)
+        if trainer is None:
+            settings = self.regularised if regularised else self.recommender
+            trainer = known[regularised] = Trainer(objective, self.data, settings, seed=self.settings.seed)
+        else:
+            trainer.use(objective)
+        return trainer
+
+    def step(self, job: Step) -> Stepped:
+        """Carry a step out."""
+        started = time.perf_counter()
+        rows = 0
+        try:
+            trainer = self._trainer(job.regularised, job.formula)
+            trainer.load(job.start)
+            for _ in range(job.epochs):
+                trainer.epoch(self.train, limit=self.limit)
+                rows += self.limit or len(self.train)
+            reward = trainer.evaluate(self.evaluations[0], self.metric)
+        except (Diverged, LossError) as error:
+            return Stepped(None, None, rows, time.perf_counter() - started, str(error))
+        state = trainer.state() if job.regularised else None
+        return Stepped(reward, state, rows, time.perf_counter() - started)
+
+
+def make_bench(data: Dataset, settings: Settings) -> Bench:
+    """The bench that the settings ask for."""
+    return OriginalBench(data, settings) if settings.preset == "autolossgen" else Bench(data, settings)

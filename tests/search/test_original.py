@@ -1,0 +1,126 @@
+"""The published method: its schedule, its rewards from the present recommender, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lossdsl.formula import parse
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.budget import Budget, Clock
+from lossdsl.search.controller import Draws
+from lossdsl.search.evaluator import Evaluator
+from lossdsl.search.ledger import Ledger, Trial, read_trials
+from lossdsl.search.original import OriginalSearch, recommender_state
+from lossdsl.search.original_bench import OriginalBench, Step
+from lossdsl.search.session import search
+from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.verdict import Judge
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load("demo")
+
+
+def published(*changes: str) -> Settings:
+    settings = preset("autolossgen")
+    for change in ("data=demo", "training.dim=4", "original.train_steps=2", "seed=5", *changes):
+        settings = assign(settings, change)
+    return settings
+
+
+def same(a: list[Trial], b: list[Trial]) -> bool:
+    return len(a) == len(b) and all(one.same_as(two) for one, two in zip(a, b))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Dataset) -> Path:
+    path = tmp_path_factory.mktemp("original") / "run"
+    search(published(), run_dir=path, data=data, budget="140trials")
+    return path
+
+
+def test_every_formula_parses_and_prints_as_itself(run: Path) -> None:
+    for trial in read_trials(run):
+        assert str(parse(trial.formula, dialect="lossdsl")) == trial.formula
+
+
+def test_the_two_halves_take_turns(run: Path) -> None:
+    found = list(read_trials(run))
+    starts = [trial.start for trial in found]
+    assert starts == sorted(starts) and starts[-1] and starts[-1] >= 2
+    for epoch in range(starts[-1]):
+        sources = [trial.source for trial in found if trial.start == epoch]
+        learning = sources.index(next(s for s in sources if s != "controller"))
+        assert learning % 10 == 0 and learning >= 20
+        assert sources[learning:] == ["step"] or set(sources[learning:]) == {"sample"}
+
+
+@pytest.mark.parametrize("model", ["biasedmf", "ranknet"])
+def test_state_and_formula_give_the_reward_again(model: str, tmp_path: Path, data: Dataset) -> None:
+    settings = published(f"model={model}", "training.train_rows=600", "training.layers=[8]")
+    search(settings, run_dir=tmp_path / "run", data=data, budget="30trials")
+    with Ledger.open(tmp_path / "run") as ledger:
+        state = ledger.load()
+    assert state is not None
+    start, epoch = recommender_state(*state), state[1]["epoch"]
+    trained = [t for t in read_trials(tmp_path / "run") if t.fate == "trained" and t.start == epoch]
+    bench = OriginalBench(data, settings)
+    assert len(trained) >= 3
+    for trial in trained[:3]:
+        assert bench.step(Step(trial.formula, start, 1)).reward == trial.reward
+
+
+def test_a_run_goes_on_where_it_stopped(run: Path, tmp_path: Path, data: Dataset) -> None:
+    path = tmp_path / "run"
+    search(published(), run_dir=path, data=data, budget="33trials")
+    search(run_dir=path, data=data, budget="75trials", resume=True, workers=2)
+    search(run_dir=path, data=data, budget="140trials", resume=True)
+    assert same(list(read_trials(path)), list(read_trials(run)))
+
+
+def test_fates_follow_the_slopes(run: Path) -> None:
+    for trial in read_trials(run):
+        if "pred" not in trial.formula:
+            assert (trial.fate, trial.why) == ("filtered", "its slope is zero")
+        if trial.fate == "trained":
+            assert trial.reward is not None and 0 < trial.reward < 1 and trial.rows and trial.seed is not None
+
+
+def test_the_baseline_moves_on_accepted_rewards_only(tmp_path: Path, data: Dataset) -> None:
+    settings = published()
+    bench = OriginalBench(data, settings)
+    with Ledger.create(tmp_path, "") as ledger, Evaluator(bench, data, 1) as evaluator:
+        judge = Judge(pairwise=False)
+        method = OriginalSearch(settings, bench, ledger, evaluator, Clock(Budget(trials=10)), judge)
+        method.baseline = method.start_metric = 0.5
+        graphs = method.controller.draw(3, method.learner.generator)
+        drawn = Draws(graphs.graphs, torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([10.0, 20.0, 30.0]))
+        loss = method._loss(drawn, [(0.6, "a"), (-1.0, "b"), (0.4, "c")])
+    # By hand: reward + entropy * 1e-4; the baseline moves by a hundredth, before the advantage is taken.
+    first = 0.6 + 1e-3
+    baseline = 0.5 + 0.01 * (first - 0.5)
+    expected = [1.0 * (first - baseline), 2.0 * (-1 + 2e-3 - baseline), 3.0 * (-1 + 3e-3 - baseline)]
+    assert method.baseline == pytest.approx(baseline)
+    assert float(loss) == pytest.approx(sum(expected) / 10)
+    assert (method.best_text, method.best_reward) == ("a", 0.6)
+
+
+def test_duplicates_are_told_by_the_slope_of_the_mean(tmp_path: Path, data: Dataset) -> None:
+    settings = published()
+    bench = OriginalBench(data, settings)
+    with Ledger.create(tmp_path, "") as ledger, Evaluator(bench, data, 1) as evaluator:
+        clock = Clock(Budget(trials=10))
+        method = OriginalSearch(settings, bench, ledger, evaluator, clock, Judge(pairwise=False))
+        texts = ("pred", "pred + label", "pred + 0.0019*pred", "2*pred", "label")
+        slopes = {t: method._slopes(parse(t).tree) for t in texts}
+    assert slopes["pred"] == pytest.approx(np.full(20, 1 / 20))
+    assert method._alike(slopes["pred"], slopes["pred + label"])
+    assert method._alike(slopes["pred"], slopes["pred + 0.0019*pred"])  # 0.0019 / 20 is just under 1e-4
+    assert not method._alike(slopes["pred"], slopes["2*pred"])
+    assert method._why(slopes["label"]) == "its slope is zero"
