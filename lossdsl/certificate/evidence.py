@@ -92,6 +92,7 @@ class Searching(Facts):
             yield "sturm"
             return
         yield self._by_groups(f)
+        yield ["pieces", [], ["box"]]
         yield self._by_derivative(f)
         yield self._by_pieces(f)
 
@@ -180,31 +181,20 @@ class Searching(Facts):
         wanted = self.value(f)
         if not wanted or any(self.value(f, x) == -wanted for x in self._probes()):
             return None
-        if self.left.high == self.left.low == 0 or self.right.low == 1 or f.variables():
-            first = self._first(f, self.left, True)
-            last = self._first(f, self.right, False)
-            if first is None or last is None:
-                return None
-            (start, rule), (stop, end_rule) = first, last
-            if rule == end_rule == "box" and start == self.left.low and stop == self.right.high:
-                inner = self._boxes(f, start, stop, wanted)
-                return None if inner is None else ["pieces", [_text(c) for c in inner], ["box"] * (len(inner) + 1)]
-            if rule == "box":
-                start = self.left.low
-            if end_rule == "box":
-                stop = self.right.high
-            if start >= stop:
-                # The two ends meet: give each its half.
-                start = stop = self.middle
-                return ["pieces", [_text(start)], [rule, end_rule]]
-            inner = self._boxes(f, start, stop, wanted)
-            if inner is None:
-                return None
-            cuts = ([] if rule == "box" else [start]) + inner + ([] if end_rule == "box" else [stop])
-            rules = ["box"] * (len(inner) + 1)
-            rules = ([] if rule == "box" else [rule]) + rules + ([] if end_rule == "box" else [end_rule])
-            return ["pieces", [_text(c) for c in cuts], rules]
-        return None
+        first, last = self._first(f, self.left, True), self._first(f, self.right, False)
+        if first is None or last is None:
+            return None
+        (start, rule), (stop, end_rule) = first, last
+        if start >= stop:
+            # The two ends meet: give each its half.
+            return ["pieces", [_text(self.middle)], [rule, end_rule]]
+        inner = self._boxes(f, start, stop, wanted)
+        if inner is None:
+            return None
+        cuts = ([] if rule == "box" else [start]) + inner + ([] if end_rule == "box" else [stop])
+        rules = ["box"] * (len(inner) + 1)
+        rules = ([] if rule == "box" else [rule]) + rules + ([] if end_rule == "box" else [end_rule])
+        return ["pieces", [_text(c) for c in cuts], rules]
 
     def _first(self, f: Poly, end: Point, at_left: bool) -> tuple[Fraction, str] | None:
         """How the piece next to an end is shown, and how far it reaches."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,11 @@ from lossdsl.prover import points as prover
 from lossdsl.prover.field import RetryWithRoot
 from lossdsl.prover.limits import Undecided
 from lossdsl.verifier.curves import Curve
-from lossdsl.verifier.intervals import Unbounded
+from lossdsl.verifier.intervals import Unbounded, exact_value
 from lossdsl.verifier.kernels import Quotient
 from lossdsl.verifier.limits import Malformed, Rejected, working
 from lossdsl.verifier.points import END, START, Point, read_points
-from lossdsl.verifier.properties import PROPERTIES, Cell, Proof, at_least
+from lossdsl.verifier.properties import PROPERTIES, Cell, Proof, at_least, no_saturation, slope_at
 from lossdsl.verifier.terms import Terms, spell
 from lossdsl.verifier.verify import SCHEMA, check_entry, checksum
 
@@ -57,8 +58,8 @@ def certify(
     one_label = label == "{1}" or ((pairwise or formula.pairwise) and "label" not in _names(formula))
     labels = (1,) if one_label else (0, 1)
     entry: dict[str, Any] = {
-        "formula": str(formula), "labels": list(labels), "pairwise": bool(pairwise or formula.pairwise), "proved": {},
-        "not certified": missing, "kernels": [], "breakpoints": [], "cells": [],
+        "formula": str(formula), "labels": list(labels), "proved": {}, "not certified": missing,
+        "kernels": [], "breakpoints": [], "cells": [],
     }  # fmt: skip
     if label == "[0,1]":
         missing.update({name: "certificates are about labels 0 and 1 only" for name in wanted})
@@ -143,6 +144,10 @@ class _Draft:
                 claim["at"] = _differing(proof)
             if name == "no_dead_zone":
                 claim["places"] = {str(y): _steep_places(proof, y) for y in self.labels}
+            if name == "bounded_gradient":
+                claim["bound"] = _bound(proof)
+            if name == "no_saturation":
+                claim["floors"] = {str(y): _floor(proof, y) for y in self.labels}
             strict = PROPERTIES[name](proof, claim)
             if strict is not None:
                 claim["strict"] = strict
@@ -239,7 +244,7 @@ STEPS = 110
 
 
 def _steep_places(proof: Proof, label: int) -> list[str]:
-    """Places at most 0.01 apart where the slope is at least 1e-6 in size."""
+    """Places less than 0.01 apart where the slope is at least 1e-6 in size."""
     out = []
     for j in range(STEPS):
         for shift in (0, 1, -1, 2, -2):
@@ -253,4 +258,42 @@ def _steep_places(proof: Proof, label: int) -> list[str]:
     return out
 
 
+def _score_slope(proof: Proof, label: int, place: Fraction) -> float | None:
+    """The size of the slope in score at a place."""
+    try:
+        low, high = slope_at(proof, label, place)
+    except Rejected:
+        return None
+    slope = float((exact_value(low) + exact_value(high)) / 2)
+    return abs(slope) * float(place * (1 - place))
 
+
+def _bound(proof: Proof) -> str:
+    """A round number well above the slope in score wherever one looks."""
+    near = [Fraction(1, 2**k) for k in range(2, 60, 3)]
+    places = [*near, *(1 - q for q in near), *(Fraction(2 * j + 1, 82) for j in range(41))]
+    sizes = [_score_slope(proof, label, q) for label in proof.labels for q in places]
+    largest = max((s for s in sizes if s is not None), default=1.0)
+    return str(2 ** max(0, int(largest).bit_length() + (largest >= 0.9)))
+
+
+def _floor(proof: Proof, label: int) -> list[str]:
+    """How far from the wrong end, and a number below the slope in score there."""
+    cell = proof.cells[-1 if label == 0 else 0]
+    room = 1 - cell.left.high if label == 0 else cell.right.low
+    for k in (3, 6, 10, 16, 24, 40, 80):
+        distance = Fraction(1, 2**k)
+        size = _score_slope(proof, label, 1 - distance if label == 0 else distance) if distance < room else None
+        if size:
+            for share in (2, 8, 64):
+                floor = [str(distance), str(Fraction(size / share).limit_denominator(10**9))]
+                try:
+                    no_saturation(_only(proof, label), {"floors": {str(label): floor}})
+                    return floor
+                except (Rejected, Unbounded):
+                    continue
+    raise Rejected("no number is found below the slope at the wrong end")
+
+
+def _only(proof: Proof, label: int) -> Proof:
+    return replace(proof, labels=(label,))

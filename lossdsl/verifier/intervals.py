@@ -102,7 +102,7 @@ class Intervals:
         return self.rational(low)[0], self.rational(high)[1]
 
     def add(self, u: Interval, v: Interval) -> Interval:
-        spend(2)
+        spend(20)
         (m, e), (n, f) = u[0], v[0]
         low = self.down((m << (e - f)) + n, f) if e > f else self.down(m + (n << (f - e)), e)
         (m, e), (n, f) = u[1], v[1]
@@ -117,7 +117,7 @@ class Intervals:
         return self.add(u, self.neg(v))
 
     def mul(self, u: Interval, v: Interval) -> Interval:
-        spend(2)
+        spend(20)
         a, b = u
         c, d = v
         if a[0] >= 0:
@@ -170,7 +170,7 @@ class Intervals:
         return self.down(c * m, e), self.up(c * n, f)
 
     def inverse(self, u: Interval) -> Interval:
-        spend(4)
+        spend(30)
         if u[0][0] <= 0 <= u[1][0]:
             raise Unbounded("a divisor may be zero")
         return self._divide((1, 0), u[1], False), self._divide((1, 0), u[0], True)
@@ -189,7 +189,7 @@ class Intervals:
         step = self.up if grow else self.down
         base, result = (abs(a[0]), a[1]), (1, 0)
         while n:
-            spend(1)
+            spend(5)
             if n & 1:
                 result = step(result[0] * base[0], result[1] + base[1])
             n >>= 1
@@ -200,7 +200,7 @@ class Intervals:
     def log(self, u: Interval) -> Interval:
         if u[0][0] <= 0:
             raise Unbounded("the argument of a log may be zero or negative")
-        spend(60)
+        spend(400)
         return self._log(u[0])[0], self._log(u[1])[1]
 
     def _log(self, a: Dyadic) -> Interval:
@@ -225,7 +225,7 @@ class Intervals:
         return self.down(total - error, -work), self.up(total + error, -work)
 
     def exp(self, u: Interval) -> Interval:
-        spend(60)
+        spend(400)
         return self._exp(u[0])[0], self._exp(u[1])[1]
 
     def _exp(self, a: Dyadic) -> Interval:
@@ -257,7 +257,7 @@ class Intervals:
         """The n-th root of an interval without negative numbers."""
         if u[0][0] < 0:
             raise Unbounded("the argument of a root may be negative")
-        spend(60)
+        spend(400)
         return self._root(u[0], n, False), self._root(u[1], n, True)
 
     def _root(self, a: Dyadic, n: int, up: bool) -> Dyadic:

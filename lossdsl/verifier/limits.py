@@ -15,11 +15,12 @@ MAX_CUTS = 4000
 MAX_TERMS = 20_000
 MAX_EXPONENT = 4000
 MAX_DIGITS = 1000
+MAX_BITS = 100_000
 MAX_POWER = 200
 MAX_ORDER = 64
 MAX_STURM_DEGREE = 400
 MAX_WORK = 60_000_000
-"""Most counted steps for one formula; a step is about a product of two coefficients."""
+"""Most counted steps for one formula; a step is about a product of two coefficients, an interval operation twenty."""
 
 
 class Rejected(Exception):

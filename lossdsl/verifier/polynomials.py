@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from functools import reduce
 from math import gcd
 
-from lossdsl.verifier.limits import MAX_DIGITS, MAX_EXPONENT, MAX_KERNELS, MAX_TERMS, Malformed, Rejected, spend
+from lossdsl.verifier.limits import (
+    MAX_BITS,
+    MAX_DIGITS,
+    MAX_EXPONENT,
+    MAX_KERNELS,
+    MAX_TERMS,
+    Malformed,
+    Rejected,
+    spend,
+)
 
 BITS = 20
 MASK = (1 << BITS) - 1
@@ -53,6 +62,11 @@ class Poly:
             return 0
         return self.terms.get(0) if len(self.terms) == 1 else None
 
+    @property
+    def bits(self) -> int:
+        """The length of the longest coefficient."""
+        return max((c.bit_length() for c in self.terms.values()), default=0)
+
     def __add__(self, other: Poly) -> Poly:
         return self._combine(other, 1)
 
@@ -77,7 +91,11 @@ class Poly:
         degree = self.degree + other.degree
         if degree > MASK >> 1:
             raise Rejected("a polynomial has too high a degree")
-        spend(len(self.terms) * len(other.terms) + 1)
+        # A product of long coefficients costs more than one step; beyond MAX_BITS nothing honest needs them.
+        bits = self.bits + other.bits
+        if bits > MAX_BITS:
+            raise Rejected("a polynomial has coefficients with too many digits")
+        spend(len(self.terms) * len(other.terms) * (1 + bits // 1024) + 1)
         out: dict[int, int] = {}
         get = out.get
         for m, c in self.terms.items():

@@ -12,13 +12,14 @@ from fractions import Fraction
 from typing import Any
 
 from lossdsl.verifier.curves import Curve
+from lossdsl.verifier.ends import sign_towards_end
 from lossdsl.verifier.facts import Facts
 from lossdsl.verifier.intervals import Interval, Intervals, Unbounded, compare
 from lossdsl.verifier.kernels import Kernels, Quotient
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.places import continuous, jump
 from lossdsl.verifier.points import Point, fraction
-from lossdsl.verifier.polynomials import ONE, ZERO, X
+from lossdsl.verifier.polynomials import ONE, ZERO, Poly, X
 from lossdsl.verifier.terms import Terms
 
 HALF = Fraction(1, 2)
@@ -117,7 +118,7 @@ def minimum(proof: Proof, claim: dict[str, Any]) -> bool | None:
 
 
 def no_dead_zone(proof: Proof, claim: dict[str, Any]) -> bool | None:
-    """No cell with a zero slope, and places at most 0.01 apart with a slope of at least 1e-6 in size."""
+    """No cell with a zero slope, and places less than 0.01 apart with a slope of at least 1e-6 in size."""
     for label in proof.labels:
         if any(cell.curves[label].slope_sign == 0 for cell in proof.cells):
             raise Rejected(f"the slope is zero on an interval at label {label}")
@@ -129,8 +130,8 @@ def no_dead_zone(proof: Proof, claim: dict[str, Any]) -> bool | None:
         if not isinstance(given, list) or len(given) > 2000:
             raise Malformed("places are a list of limited length")
         places = [Fraction(0), *(fraction(text) for text in given), Fraction(1)]
-        if any(not 0 < b - a <= GAP for a, b in zip(places, places[1:])):
-            raise Rejected("the places are further apart than 0.01")
+        if any(not 0 < b - a < GAP for a, b in zip(places, places[1:])):
+            raise Rejected("the places are not less than 0.01 apart")
         for place in places[1:-1]:
             at_least(proof, label, place)
     return None
@@ -141,6 +142,47 @@ def at_least(proof: Proof, label: int, place: Fraction) -> None:
     size = arithmetic.magnitude(slope_at(proof, label, place))
     if compare(size[0], arithmetic.rational(FLAT)[1]) < 0:
         raise Rejected(f"the slope is not shown to be 1e-6 in size at {place}, label {label}")
+
+
+def bounded_gradient(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """The slope in score, p (1-p) D, stays below the bound that the certificate names."""
+    gradient(proof, claim)
+    bound = fraction(claim.get("bound"))
+    for label in proof.labels:
+        for i, cell in enumerate(proof.cells):
+            slope, sign = cell.curves[label].slope, cell.curves[label].slope_sign
+            if sign and cell.facts.need(_room(slope, bound, sign), "a bound less the slope") <= 0:
+                raise Rejected(f"the slope in score may exceed {bound} in cell {i} at label {label}")
+    return None
+
+
+def _room(slope: Quotient, bound: Fraction, sign: int) -> Poly:
+    """A polynomial with the sign of bound - p (1-p) |slope|, where the slope has the given sign."""
+    size = (slope.n * X * (ONE - X)).scale(sign * slope.sign * bound.denominator)
+    return slope.d.scale(slope.sign * bound.numerator) - size
+
+
+def no_saturation(proof: Proof, claim: dict[str, Any]) -> bool | None:
+    """Where the prediction is most wrong, the size of the slope in score stays above a number that is named.
+
+    The certificate gives, for each label, how far from that end, and the number.
+    """
+    rows = claim.get("floors")
+    if not isinstance(rows, dict) or set(rows) != {str(label) for label in proof.labels}:
+        raise Malformed("no_saturation needs floors for each label")
+    for label in proof.labels:
+        row = rows[str(label)]
+        if not isinstance(row, list) or len(row) != 2:
+            raise Malformed("a floor is a distance and a number")
+        distance, floor = fraction(row[0]), fraction(row[1])
+        at_one = label == 0
+        cell = proof.cells[-1 if at_one else 0]
+        if not (floor > 0 and 0 < distance < (1 - cell.left.high if at_one else cell.right.low)):
+            raise Rejected("a floor has to be positive, and to hold within a cell")
+        slope, sign = cell.curves[label].slope, cell.curves[label].slope_sign
+        if sign == 0 or sign_towards_end(proof.table, -_room(slope, floor, sign), distance, at_one) != 1:
+            raise Rejected(f"the slope in score is not shown to stay above {floor} at label {label}")
+    return None
 
 
 def convex_pred(proof: Proof, claim: dict[str, Any]) -> bool | None:
@@ -263,6 +305,8 @@ PROPERTIES: dict[str, Callable[[Proof, dict[str, Any]], bool | None]] = {
     "monotone": monotone,
     "minimum": minimum,
     "no_dead_zone": no_dead_zone,
+    "bounded_gradient": bounded_gradient,
+    "no_saturation": no_saturation,
     "convex_pred": convex_pred,
     "convex_score": convex_score,
     "calibrated": calibrated,

@@ -40,8 +40,8 @@ def _remainder(f: list[int], g: list[int]) -> list[int]:
     """A positive multiple of the remainder of f by g."""
     f = list(f)
     lead = g[-1]
-    spend(len(g) * max(1, len(f) - len(g) + 1))
     while len(f) >= len(g):
+        spend(2 * len(f) * (1 + (lead.bit_length() + f[-1].bit_length()) // 64))
         top, shift = f[-1], len(f) - len(g)
         factor = abs(lead)
         top = top if lead > 0 else -top
