@@ -231,6 +231,7 @@ class _Statements(_Expressions):
         if name.kind != "name" or name.text in KEYWORDS:
             raise self.mark.at("LD011", f"`{name.text}` cannot be assigned to", name)
         self.take()
+        self.header()  # name = lambda p, y: …
         value = self.expression()
         if sign.text != "=":
             op = {"+=": "add", "-=": "sub", "*=": "mul", "/=": "div", "**=": "pow"}[sign.text]

@@ -57,6 +57,8 @@ READ = {
     "import torch\nfrom torch import nn\nreturn p": "pred",
     "def loss(y_true, y_pred, gamma=2):\n    d = y_true - y_pred\n    return d * d": "(label-pred)*(label-pred)",
     '@torch.jit.script\ndef f(p):\n    """Says\n    much."""\n    # more\n    return p': "pred",
+    "bce = lambda p, y: -y*log(p)": "-label*log(pred)",
+    "tf.keras.losses.mean_squared_error(y_true, y_pred)": "(label-pred)^2",
     "lambda p, y: abs(p - y)": "abs(pred-label)",
     "y = 2*y - 1; (1 - y*s)**2": "(1 - (2*label-1)*score)^2",
     "d = p - y\nd **= 2\nd /= 2\nreturn d": "(pred-label)^2/2",
