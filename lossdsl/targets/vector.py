@@ -235,15 +235,14 @@ class Emitter:
         m_wide = self.emit(f"fpext {FLOATS} {m} to {DOUBLES}")
         e_wide = self.emit(f"sitofp {INTS} {self._ints('sub', e, shift)} to {DOUBLES}")
         result = wide.exp2(wide.mul(wide.log2(m_wide, e_wide), wide.constant(exponent)))
-        if exponent == int(exponent):
-            if int(exponent) % 2:
-                result = self.call(f"llvm.copysign.v{LANES}f32", result, x)
-        else:
+        if exponent != int(exponent):
             result = self.select(self.compare("olt", x, self.constant(0)), self.constant(NAN), result)
         at_zero = self.constant(0 if exponent > 0 else INFINITY)
         at_infinity = self.constant(INFINITY if exponent > 0 else 0)
         result = self.select(self.compare("oeq", size, self.constant(0)), at_zero, result)
         result = self.select(self.compare("oeq", size, self.constant(INFINITY)), at_infinity, result)
+        if exponent == int(exponent) and int(exponent) % 2:
+            result = self.call(f"llvm.copysign.v{LANES}f32", result, x)
         return self._unless_nan(x, result)
 
 

@@ -1,4 +1,4 @@
-"""Truth for the compiler's tests: a formula evaluated on its tree with 120 digits, and how far rounding may lead away."""
+"""Truth for the compiler: a formula evaluated on its tree with 120 digits, and how far rounding may lead away."""
 
 from __future__ import annotations
 

@@ -230,6 +230,13 @@ def test_slope_of_a_formula_that_is_an_input_is_nobody_elses() -> None:
             assert score.detach().abs().max() > 0
 
 
+def test_a_loss_that_does_not_depend_on_its_input_has_slope_zero() -> None:
+    for backend in BACKENDS:
+        score, label = batch(4, torch.float32)
+        compile("sign(pred+1)*(label+1)", backend)(score=score, label=label).backward()
+        assert score.grad is not None and score.grad.tolist() == [0.0] * 4
+
+
 # -- shapes, dtypes, autocast
 
 
