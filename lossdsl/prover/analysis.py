@@ -9,7 +9,7 @@ from fractions import Fraction
 from flint import fmpq
 
 from lossdsl.grammar.tree import Node, names
-from lossdsl.prover.cells import Piece, axis_ends, cut
+from lossdsl.prover.cells import Piece, Ranges, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
 from lossdsl.prover.limits import Budget, Undecided, Undefined
@@ -226,13 +226,22 @@ class Analysis:
 
 
 def analyse(
-    root: Node, labels: tuple[Fraction, ...], parameters: Mapping[str, Fraction], score: bool, budget: Budget
+    root: Node,
+    labels: tuple[Fraction, ...],
+    parameters: Mapping[str, Fraction],
+    score: bool,
+    budget: Budget,
+    free: Ranges | None = None,
 ) -> Analysis:
-    """Cuts a formula into pieces at each label; raises `AtLabel` around an `Undefined` or `Undecided`."""
+    """Cuts a formula into pieces at each label; raises `AtLabel` around an `Undefined` or `Undecided`.
+
+    What is proved of names in `free` is proved for their whole range. If `label` is one of them there is one side,
+    whose label stands as 1/2.
+    """
     hints: dict[object, int] = {}
     for _ in range(8):
         try:
-            return _analyse(root, labels, parameters, score, budget, hints)
+            return _analyse(root, labels, parameters, score, budget, hints, free or {})
         except RetryWithRoot as retry:
             hints = {retry.key: retry.n} | {k: v for k, v in hints.items() if k != retry.key}
     raise Undecided("the exact form needs too many different roots")
@@ -255,6 +264,7 @@ def _analyse(
     score: bool,
     budget: Budget,
     hints: dict[object, int],
+    free: Ranges,
 ) -> Analysis:
     labelled = "label" in names(root)
     algebra = Field(hints, budget)
@@ -263,8 +273,8 @@ def _analyse(
     trouble: AtLabel | None = None
     for label in labels:
         try:
-            terms = specialise(root, label, parameters, score)
-            pieces, torn = cut(terms, algebra, signs)
+            terms = specialise(root, label, parameters, score, tuple(free))
+            pieces, torn = cut(terms, algebra, signs, free)
             sides.append(Side(label, terms, algebra, signs, pieces, torn))
         except Undecided as error:
             trouble = trouble or AtLabel(label, error, labelled)

@@ -26,6 +26,9 @@ from lossdsl.prover.points import (
 from lossdsl.prover.signs import Part, Signs
 from lossdsl.prover.terms import OBLIGING, Term, Terms, holds
 
+Ranges = dict[str, tuple[fmpq, fmpq]]
+"""The numbers that are only known to lie in a range, by name."""
+
 JUMPING = frozenset({"sign", "select"})
 
 
@@ -55,7 +58,7 @@ def axis_ends(score: bool) -> tuple[Point, Point]:
     return (MINUS_INFINITY, PLUS_INFINITY) if score else (ZERO_END, ONE_END)
 
 
-def cut(terms: Terms, field: Field, signs: Signs) -> tuple[list[Piece], list[Point]]:
+def cut(terms: Terms, field: Field, signs: Signs, free: Ranges | None = None) -> tuple[list[Piece], list[Point]]:
     """The pieces of a formula at one label, in order, and the places where it may jump.
 
     Raises `Undefined` or `Undecided`.
@@ -69,13 +72,14 @@ def cut(terms: Terms, field: Field, signs: Signs) -> tuple[list[Piece], list[Poi
     >>> [(p.low, p.high, p.value.n) for p in pieces]
     [(0, 1/2, -x + 1), (1/2, 1, x)]
     """
-    cutter = _Cutter(terms, field, signs)
+    cutter = _Cutter(terms, field, signs, free or {})
     return cutter.run(), cutter.torn
 
 
 class _Cutter:
-    def __init__(self, terms: Terms, field: Field, signs: Signs) -> None:
+    def __init__(self, terms: Terms, field: Field, signs: Signs, free: Ranges) -> None:
         self.terms = terms
+        self.free = free
         self.field = field
         self.signs = signs
         self.order = terms.needed()
@@ -150,6 +154,8 @@ class _Cutter:
             return field.constant(term.value)
         if op == "x":
             return field.x
+        if op == "free":
+            return field.free(term.name, *self.free[term.name])
         if op == "add":
             return field.add(a, self._value(cell, term.args[1]))
         if op == "mul":

@@ -27,6 +27,8 @@ class Substitution:
         found = self._kernels.get(i)
         if found is None:
             kernel = self.source.kernels[i]
+            if kernel.kind == "free":
+                raise Undecided("a number that is not known")
             if kernel.kind == "exp":
                 assert kernel.inner is not None
                 found = self.target.exp(self(kernel.inner))

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Tree, names
-from lossdsl.prover import flat, probability, probe, shape, verdict
+from lossdsl.prover import flat, probability, probe, ranges, shape, structure, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
+from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.prover.terms import specialise
-from lossdsl.report import UNDECIDED, Exact, Finding
+from lossdsl.report import OPEN, PROVED, REFUTED, UNDECIDED, Exact, Finding
 
 
 @dataclass
@@ -23,37 +24,104 @@ class Decision:
     analysis: Analysis | None = None
 
 
-def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], timeout: float | None) -> Decision:
-    """Decides the wanted properties of a tree at the given labels.
+def decide(
+    tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], timeout: float | None, soft: bool = False
+) -> Decision:
+    """Decides the wanted properties of a tree at the given labels; with `soft`, at all labels between them too.
 
     >>> from lossdsl.grammar.parser import read
     >>> decision = decide(read("bce").tree, (Fraction(0), Fraction(1)), ("domain", "monotone"), None)
     >>> {name: finding.status for name, finding in decision.findings.items()}
     {'domain': 'proved', 'monotone': 'proved'}
     """
-    decision = Decision()
     # A little less than allowed: the step at which the clock is looked at has to end, too.
     budget = Budget(seconds=None if timeout is None else 0.92 * timeout)
+    fixed = {b.name: b.value for b in tree.where if b.value is not None}
+    bounds = ranges.bounds_of(tree)
+    if bounds:
+        decision = Decision()
+        decision.findings = ranges.for_all(
+            bounds,
+            wanted,
+            lambda values, some: _decide(tree, labels, some, {**fixed, **values}, budget).findings,
+            lambda box, some: _decide(tree, labels, some, fixed, budget, box).findings,
+        )
+    else:
+        decision = _decide(tree, labels, wanted, fixed, budget)
+    if soft and "label" in names(tree.root):
+        _soften(decision, tree, fixed, budget, bool(bounds))
+    return decision
+
+
+def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget, ranged: bool) -> None:
+    """Judges again, at all labels in [0, 1], what was proved at 0 and 1 and does not follow for those between."""
+    found = decision.findings
+    open_ = [name for name in ranges.SOFT_PROPERTIES if name in found and found[name].status != REFUTED]
+    if ranges.affine(tree.root, "label"):
+        open_ = [name for name in open_ if name not in ranges.CARRIED]
+    if ranged:
+        for name in open_:
+            found[name] = Finding(name, UNDECIDED, "ranges of parameters together with labels in [0, 1]")
+        return
+    judged = tuple(name for name in open_ if name != "minimum")
+    between = ranges.for_all(
+        {"label": (Fraction(0), Fraction(1))},
+        judged,
+        lambda values, some: _decide(tree, (values["label"],), some, fixed, budget).findings,
+        lambda box, some: _decide(tree, (Fraction(1, 2),), some, fixed, budget, box).findings,
+    )
+    found.update(between)
+    if "minimum" in open_:
+        found["minimum"] = _soft_minimum(decision, tree, fixed, budget)
+
+
+def _soft_minimum(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget) -> Finding:
+    if ranges.affine(tree.root, "label"):
+        # The loss at label y is then the expected loss at the true probability y.
+        proper = _decide(tree, (Fraction(0), Fraction(1)), ("proper",), fixed, budget).findings.get("proper")
+        if proper is not None and proper.status == PROVED:
+            return Finding(
+                "minimum", PROVED, "at every label the loss is least where pred equals it", True, OPEN, proper.method
+            )
+    for label in ranges.SOFT:
+        try:
+            analysis = analyse(tree.root, (label,), fixed, "score" in names(tree.root), budget)
+        except (AtLabel, Undecided):
+            continue
+        finding = shape.minimum_between(analysis, label, fixed)
+        if finding is not None:
+            return finding
+    return Finding("minimum", UNDECIDED, "not decided for labels between 0 and 1")
+
+
+def _decide(
+    tree: Tree,
+    labels: tuple[Fraction, ...],
+    wanted: tuple[str, ...],
+    parameters: dict[str, Fraction],
+    budget: Budget,
+    free: Ranges | None = None,
+) -> Decision:
+    """Decides properties at fixed labels and parameters; what is proved holds for all values of names in `free`."""
+    decision = Decision()
+    if not wanted:
+        return decision
     score = "score" in names(tree.root)
-    parameters: dict[str, Fraction] = {}
-    for binding in tree.where:
-        if binding.value is None:
-            return _all_undecided(decision, wanted, f"{binding.name} has a range")
-        parameters[binding.name] = binding.value
     try:
-        analysis = decision.analysis = analyse(tree.root, labels, parameters, score, budget)
+        analysis = decision.analysis = analyse(tree.root, labels, parameters, score, budget, free)
     except AtLabel as failed:
-        if isinstance(failed.error, Undefined):
+        if isinstance(failed.error, Undefined) and not free:
             why = "the loss is not defined everywhere"
             _all_undecided(decision, wanted, why)
             if "domain" in wanted:
                 decision.findings["domain"] = verdict.undefined(failed, score, parameters)
             return decision
-        _all_undecided(decision, wanted, f"at label {failed.label}: {failed.error}")
-        return _look(decision, tree, labels, parameters, score, wanted)
-    except Undecided as error:
+        place = f"at label {failed.label}: " if not free else ""
+        _all_undecided(decision, wanted, f"{place}{failed.error}")
+        return _look(decision, tree, labels, parameters, score, wanted, free)
+    except (Undecided, ArithmeticError, ValueError) as error:
         _all_undecided(decision, wanted, str(error))
-        return _look(decision, tree, labels, parameters, score, wanted)
+        return _look(decision, tree, labels, parameters, score, wanted, free)
 
     def domain() -> Finding:
         return verdict.proof("domain", analysis, "real and finite everywhere")
@@ -87,7 +155,7 @@ def decide(tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], ti
             finding = questions[name]()
         except Undecided as error:
             finding = Finding(name, UNDECIDED, str(error))
-        except ZeroDivisionError:
+        except (ArithmeticError, ValueError):
             finding = Finding(name, UNDECIDED, "a value that grows beyond all bounds")
         if finding is not None:
             decision.findings[name] = finding
@@ -101,9 +169,13 @@ def _look(
     parameters: dict[str, Fraction],
     score: bool,
     wanted: tuple[str, ...],
+    free: Ranges | None,
 ) -> Decision:
-    """A look at a few places, where exact algebra gave up: it can refute the domain, and monotone."""
+    """Where exact algebra gave up: the shape may prove, and a few places may refute, what the verdict rests on."""
     labelled = "label" in names(tree.root)
+    _by_shape(decision, tree, labels, parameters, score, free)
+    if free:
+        return decision
     for label in labels:
         try:
             terms = specialise(tree.root, label, parameters, score)
@@ -118,6 +190,38 @@ def _look(
         if found is not None and "monotone" in wanted and decision.findings["monotone"].status == UNDECIDED:
             decision.findings["monotone"] = verdict.seen_wrong(label, found, score, labelled, parameters)
     return decision
+
+
+def _by_shape(
+    decision: Decision,
+    tree: Tree,
+    labels: tuple[Fraction, ...],
+    parameters: dict[str, Fraction],
+    score: bool,
+    free: Ranges | None,
+) -> None:
+    try:
+        sides = [specialise(tree.root, label, parameters, score, tuple(free or {})) for label in labels]
+    except Undecided:
+        return
+    if not all(structure.total(terms, free) for terms in sides):
+        return
+    method = "the shape of the formula"
+    found = {"domain": "real and finite everywhere"}
+    # All functions of the language are definable with exp over the reals, so that kinks are finitely many.
+    if all(structure.unbroken(terms) for terms in sides):
+        found["gradient"] = "continuous, with finitely many kinks"
+    ways = {Fraction(0): 1, Fraction(1): -1}
+    trends = [(ways[label], structure.trend(terms, free)) for label, terms in zip(labels, sides) if label in ways]
+    if trends and all(trend in (0, way) for way, trend in trends):
+        found["monotone"] = "no part of the loss pulls away from the label"
+    if all(probe.moves(terms, free) for terms in sides):
+        found["uses_pred"] = "the slope is not zero throughout at any label"
+    if labels == (0, 1) and probe.differ(*sides, free):
+        found["uses_label"] = "the slopes at label 0 and 1 differ"
+    for name, detail in found.items():
+        if name in decision.findings:
+            decision.findings[name] = Finding(name, PROVED, detail, False, OPEN, method)
 
 
 def _all_undecided(decision: Decision, wanted: tuple[str, ...], why: str) -> Decision:

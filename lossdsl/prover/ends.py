@@ -263,7 +263,9 @@ class Expansion:
         if found is None:
             kernel = self.field.kernels[i]
             try:
-                if kernel.kind == "exp":
+                if kernel.kind == "free":
+                    found = {(0, 0): arb(kernel.low).union(arb(kernel.high))}
+                elif kernel.kind == "exp":
                     assert kernel.inner is not None
                     found = self.exp(self.element(kernel.inner))
                 elif kernel.kind == "log":

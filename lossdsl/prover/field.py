@@ -66,12 +66,14 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """`log` of a polynomial, `root` of order n of a polynomial, or `exp` of an element."""
+    """`log` of a polynomial, `root` of order n of a polynomial, `exp` of an element, or a `free` number in a range."""
 
     kind: str
     poly: Poly = None
     n: int = 1
     inner: Element | None = None
+    low: fmpq = fmpq(0)
+    high: fmpq = fmpq(0)
 
 
 def poly_key(f: Poly) -> PolyKey:
@@ -222,6 +224,10 @@ class Field:
             if kernel.kind == "root":
                 self._roots.append(place)
         return Element(GENERATORS[place + 1], UNIT)
+
+    def free(self, name: str, low: fmpq, high: fmpq) -> Element:
+        """A number that is only known to lie in [low, high]; what is shown of it holds for all of them."""
+        return self._kernel(("free", name), Kernel("free", low=low, high=high))
 
     def factor(self, f: Poly) -> tuple[int, list[tuple[Poly, int]]]:
         """The whole content and the irreducible factors with their powers."""
@@ -378,6 +384,8 @@ class Field:
             if kernel.kind == "exp":
                 assert kernel.inner is not None
                 found = self.mul(self.derivative(kernel.inner), Element(GENERATORS[i + 1], UNIT))
+            elif kernel.kind == "free":
+                found = self.zero
             elif kernel.kind == "log":
                 found = self.mul(self._poly_slope(kernel.poly), self.quotient(UNIT, kernel.poly))
             else:

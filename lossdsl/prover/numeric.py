@@ -90,7 +90,7 @@ class Chart:
                 number = self._number(i)
                 if number is not None:
                     with precision(NUMBER_BITS):
-                        c = arb(c) * number**e
+                        c = arb(c) * power(number, e)
                     left[i] = 0
         return tuple(left), c
 
@@ -104,6 +104,8 @@ class Chart:
                     assert kernel.inner is not None
                     q = self.field.value(kernel.inner)
                     value = None if q is None else arb(q).exp()
+                elif kernel.kind == "free":
+                    value = arb(kernel.low).union(arb(kernel.high))
                 elif kernel.poly.is_constant():
                     c = arb(int(kernel.poly.leading_coefficient()))
                     value = c.log() if kernel.kind == "log" else c.root(kernel.n)
@@ -161,7 +163,7 @@ class Chart:
                     e = powers[i] - tops[i] if inner > 0 else powers[i] - lows[i]
                     part = part * (inner * int(e)).exp()
                 elif kernel.kind != "exp" and powers[i]:
-                    part = part * value ** int(powers[i])
+                    part = part * power(value, int(powers[i]))
             total = total + part
         return total
 

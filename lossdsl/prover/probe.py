@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from flint import arb, fmpq
 
+from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undefined
 from lossdsl.prover.numeric import precision, sign_of_ball
 from lossdsl.prover.places import PROBES, SCORE_PROBES
@@ -24,13 +25,21 @@ class _Unclear(Exception):
     """The place lies on or too close to a kink."""
 
 
-def slope_at(terms: Terms, q: fmpq) -> arb | None:
-    """The slope at a place, None where it is unclear; raises `Undefined` where the formula certainly is."""
+def slope_at(terms: Terms, q: fmpq, free: Ranges | None = None) -> arb | None:
+    """The slope at a place, for all values of names in `free`; None where it is unclear.
+
+    Raises `Undefined` where the formula certainly is.
+    """
     values: dict[int, Dual] = {}
     with precision(BITS):
         for i in terms.needed():
             try:
-                values[i] = _dual(terms.items[i], values, q)
+                term = terms.items[i]
+                if term.op == "free":
+                    low, high = (free or {})[term.name]
+                    values[i] = arb(low).union(arb(high)), arb(0)
+                else:
+                    values[i] = _dual(term, values, q)
             except _Unclear:
                 return None
             except Undefined as bad:
@@ -118,3 +127,28 @@ def wrong_way(terms: Terms, label: Fraction, budget: Budget) -> tuple[fmpq, arb]
         if found is None and slope is not None and (slope > 0 if label == 1 else slope < 0) and label in (0, 1):
             found = q, slope
     return found
+
+
+def moves(terms: Terms, free: Ranges | None) -> bool:
+    """Whether at some place the slope is certainly not zero."""
+    return any(_certain(_slope_or_none(terms, q, free)) for q in probes(terms.score))
+
+
+def differ(a: Terms, b: Terms, free: Ranges | None) -> bool:
+    """Whether at some place the slopes of two formulas are certainly not equal."""
+    for q in probes(a.score):
+        u, v = _slope_or_none(a, q, free), _slope_or_none(b, q, free)
+        if u is not None and v is not None and _certain(u - v):
+            return True
+    return False
+
+
+def _slope_or_none(terms: Terms, q: fmpq, free: Ranges | None) -> arb | None:
+    try:
+        return slope_at(terms, q, free)
+    except (Undefined, ArithmeticError, ValueError):
+        return None
+
+
+def _certain(v: arb | None) -> bool:
+    return v is not None and bool(v > 0 or v < 0)

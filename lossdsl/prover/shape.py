@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from flint import arb, fmpq
 
@@ -14,6 +15,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, exact, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
+from lossdsl.prover.terms import exact as exact_number
 from lossdsl.prover.verdict import PARAMETERS, at_label, jumps_at, method_of, proof, where
 from lossdsl.report import REFUTED, Finding, Witness
 
@@ -62,6 +64,21 @@ def minimum(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
             if finding is not None:
                 return finding
     return proof("minimum", analysis, "the loss is least where pred equals the label")
+
+
+def minimum_between(analysis: Analysis, label: Fraction, parameters: PARAMETERS) -> Finding | None:
+    """A refutation at a label between 0 and 1: at pred = label the slope is not zero."""
+    if analysis.score:
+        return None
+    side = analysis.sides[0]
+    point = rational_point(exact_number(label))
+    for piece, slope in zip(side.pieces, side.slopes):
+        if compare(piece.low, point) < 0 < compare(piece.high, point) and side.signs.at(slope, point):
+            value = decimal(side.signs.value(slope, point), 6)
+            witness = Witness(where(label, "pred", str(label), parameters), value, f"slope {value} there, not 0")
+            detail = f"at label {label} the loss is not least at pred = {label}"
+            return Finding("minimum", REFUTED, detail, method="exact algebra", witness=witness)
+    return None
 
 
 def _jumps_wrong(side: Side, way: int) -> bool:

@@ -236,9 +236,9 @@ class Signs:
         return sign
 
     def _one_sign(self, f: Poly, x_sign: int, low: Point, high: Point) -> int | None:
-        result = 0
+        result, strict = 0, False
         for monomial, c in f.to_dict().items():
-            sign = 1 if c > 0 else -1
+            sign, weak = 1 if c > 0 else -1, False
             if x_sign <= 0 and monomial[0]:
                 if monomial[0] % 2:
                     sign *= x_sign
@@ -248,14 +248,22 @@ class Signs:
                 if e and sign:
                     k = self.kernel_sign(i, low, high)
                     sign *= k if e % 2 else abs(k)
+                    weak = weak or self._may_vanish(i)
             if sign == 0 or (result and sign != result):
                 return None
-            result = sign
-        return result or None
+            result, strict = sign, strict or not weak
+        # A number that may be zero lends its sign, but some other term has to keep the sum off zero.
+        return result if strict else None
+
+    def _may_vanish(self, i: int) -> bool:
+        kernel = self.field.kernels[i]
+        return kernel.kind == "free" and kernel.low <= 0 <= kernel.high
 
     def kernel_sign(self, i: int, low: Point, high: Point) -> int:
         """1 or -1 where a kernel has that sign on (low, high), 0 where that is not known."""
         kernel = self.field.kernels[i]
+        if kernel.kind == "free":
+            return 1 if kernel.low >= 0 else -1 if kernel.high <= 0 else 0
         if kernel.kind != "log":
             return 1
         key = (i, id(low), id(high))

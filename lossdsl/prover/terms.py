@@ -283,7 +283,9 @@ def specialise(
         if isinstance(node, Number):
             place[node] = terms.constant(exact(node.value))
         elif isinstance(node, Name):
-            if node.name == "label":
+            if node.name in free:
+                place[node] = terms.put("free", name=node.name)
+            elif node.name == "label":
                 if label is None:
                     raise Undecided("the label is left open")
                 place[node] = terms.constant(exact(label))
@@ -293,8 +295,6 @@ def specialise(
                 place[node] = terms.sigmoid(terms.put("x")) if score else terms.put("x")
             elif node.name in parameters:
                 place[node] = terms.constant(exact(parameters[node.name]))
-            elif node.name in free:
-                place[node] = terms.put("free", name=node.name)
             else:
                 raise Undecided(f"the name {node.name} has no value")
         elif isinstance(node, Apply):

@@ -1,0 +1,67 @@
+"""Parameters with a range and soft labels: proved for all values, or refuted with one of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from lossdsl.checking import check
+
+VERDICTS = {
+    "focal where gamma in [0, 5]": "valid",
+    "-w*label*log(pred) - (1-label)*log(1-pred) where w in [0.5, 3]": "valid",
+    "-w*label*log(pred) - (1-label)*log(1-pred) where w in [-1, 3]": "invalid",
+    "hinge where margin in [0, 2]": "valid",
+    "(label-pred)^2 + a*pred where a in [0, 1]": "invalid",
+    "(label-pred)^2 + a*log(pred-b) where a in [0, 1], b in [-1, 0.5]": "invalid",
+    "(label-pred)^2 + a*log(pred+b) where a in [0, 0], b in [0.1, 0.5]": "valid",
+}
+
+
+@pytest.mark.parametrize("text", VERDICTS)
+def test_ranges(text: str) -> None:
+    assert check(text, timeout=None).verdict == VERDICTS[text]
+
+
+def test_a_refutation_names_the_value() -> None:
+    finding = check("(label-pred)^2 + a*pred where a in [0, 1]", timeout=None).properties["monotone"]
+    assert finding.witness is not None
+    a, pred = Fraction(str(finding.witness.at["a"])), Fraction(str(finding.witness.at["pred"]))
+    assert 2 * (pred - 1) + a > 0
+
+
+def test_nothing_is_proved_for_a_range_that_single_values_agree_on() -> None:
+    # Wrong for a strictly between the places where one would look: the slope at label 1 is 0.01 - (a - 0.3)^2 near 0.3.
+    text = "label*(pred*(0.001 - (a-0.3)^2)) + (1-label)*pred where a in [0, 1]"
+    assert check(text, timeout=None).properties["monotone"].status == "undecided"
+
+
+SOFT = {
+    "bce": ("valid", "proved"),
+    "mse": ("valid", "undecided"),
+    "focal": ("valid", "refuted"),
+    "abs(label-pred)": ("valid", "undecided"),
+    "pred*(1-label) + label*(1-pred)": ("invalid", "refuted"),
+    "log(label*pred - 0.3 + label)": ("invalid", "refuted"),
+    "-label*log(pred) - (1-label)*log(1-pred) + 0*log(abs(label-0.5))": ("invalid", "undecided"),
+}
+
+
+@pytest.mark.parametrize("text", SOFT)
+def test_soft_labels(text: str) -> None:
+    report = check(text, label="[0,1]", timeout=None)
+    assert (report.verdict, report.properties["minimum"].status) == SOFT[text]
+
+
+def test_a_part_that_no_label_may_reach_is_found_between_the_labels() -> None:
+    report = check("pred*(1-label) + label*(1-pred) + 0/(label-0.5)", label="[0,1]", timeout=None)
+    finding = report.properties["domain"]
+    assert finding.status == "refuted"
+    assert finding.witness is not None and finding.witness.at["label"] == "1/2"
+
+
+def test_one_label_alone() -> None:
+    report = check("-log(pred)", label="{1}", timeout=None)
+    assert report.verdict == "valid"
+    assert "uses_label" not in report.properties and "proper" not in report.properties
