@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Axis = Literal["pred", "score"]
 
 REACH = 8.0  # how far along score a picture goes
+FAR = 40.0  # and how far where something happens out there
 # Where the frame of a picture looks: most losses have a pole at the ends of (0, 1), which would flatten all the rest.
 INNER = {"pred": (0.1, 0.9), "score": (-0.75, 0.75)}
 
@@ -139,15 +140,15 @@ def trace(
     axis: Axis | None = None,
     pairwise: bool | None = None,
     titles: Sequence[str] | None = None,
-    reach: float = REACH,
+    reach: float | None = None,
 ) -> Curves:
     """Value and slope of each loss at label 1 and 0.
 
     `axis` is `score` where the first loss is written in score alone or is of pairs, else `pred`. `pairwise` gives the
     loss of a pair as a function of the difference of its two scores; by default it is what a named loss declares.
     A parameter with a range is drawn at the middle of it. `titles` are the names in the picture, by default the named
-    loss or the formula's text. The axis score goes from -`reach` to `reach`. Raises LossError where there is nothing to
-    draw.
+    loss or the formula's text. The axis score goes from -`reach` to `reach`; by default to 8, or to 40 where the first
+    loss is still steep at 8 and its slope dies farther out. Raises LossError where there is nothing to draw.
 
     >>> from lossdsl.curves import trace
     >>> [(c.name, c.label, c.value.shape) for c in trace("bce").curves]
@@ -165,10 +166,24 @@ def trace(
     if titles is not None and len(titles) != len(formulas):
         raise LossError(f"{len(formulas)} losses, but {len(titles)} titles")
     shown = list(titles) if titles is not None else [title(f) for f in formulas]
+    if reach is None:
+        reach = FAR if axis == "score" and _dies_far_out(formulas[0], pairs) else REACH
     curves: list[Curve] = []
     for formula, name in zip(formulas, shown):
         curves.extend(_curves(formula, name, axis, pairs, reach))
     return Curves(axis, pairs, tuple(curves), reach)
+
+
+def _dies_far_out(formula: Formula, pairs: bool) -> bool:
+    import numpy as np
+
+    for curve in _curves(formula, "", "score", pairs, FAR):
+        near = np.abs(np.interp([-REACH, REACH], curve.x, curve.slope))
+        far = np.abs(curve.slope[[0, -1]])
+        steep = near >= 0.1 * np.nanmax(np.abs(curve.slope[np.abs(curve.x) <= REACH]), initial=0.0)
+        if (steep & (near > 0) & (far < 0.01 * near)).any():
+            return True
+    return False
 
 
 def title(formula: Formula) -> str:

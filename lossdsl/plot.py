@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossdsl.curves import REACH, Axis, Curves, trace
+from lossdsl.curves import Axis, Curves, trace
 from lossdsl.errors import LossError, MissingExtra
 from lossdsl.formula import Formula
 from lossdsl.scales import ticks, write
@@ -29,7 +29,7 @@ def picture(
     axis: Axis | None = None,
     pairwise: bool | None = None,
     names: Sequence[str] | None = None,
-    reach: float = REACH,
+    reach: float | None = None,
 ) -> Figure:
     """Value and slope of one or several losses, a panel each, as a matplotlib Figure.
 
@@ -102,7 +102,7 @@ def save(
     axis: Axis | None = None,
     pairwise: bool | None = None,
     names: Sequence[str] | None = None,
-    reach: float = REACH,
+    reach: float | None = None,
 ) -> None:
     """Write the picture of some losses to an SVG, PNG or PDF file; the same losses give the same bytes.
 

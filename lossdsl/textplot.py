@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossdsl.curves import REACH, Axis, Curves, trace
+from lossdsl.curves import Axis, Curves, trace
 from lossdsl.formula import Formula
 from lossdsl.scales import scale, ticks, write
 
@@ -19,7 +19,7 @@ def terminal(
     height: int = 14,
     colour: bool = False,
     unicode: bool = True,
-    reach: float = REACH,
+    reach: float | None = None,
 ) -> str:
     """The curves of one loss as text, each drawn with the figure of its label.
 

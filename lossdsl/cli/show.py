@@ -21,8 +21,11 @@ _LONGEST = 2000
               help="lossdsl, python, latex, autolossgen, autolossgen-plain, or auto.")  # fmt: skip
 @click.option("--pairwise", is_flag=True, help="Read the formula as a loss of pairs.")
 @click.option("--plot", metavar="FILE", help="Draw value and slope into FILE (svg, png or pdf).")
+@click.option("--beside", multiple=True, metavar="LOSS", help="Draw LOSS into FILE too; may be repeated.")
 @click.option("--no-curves", is_flag=True, help="Leave the curves in the terminal out.")
-def command(formula: str, dialect: str, pairwise: bool, plot: str | None, no_curves: bool) -> int:
+def command(
+    formula: str, dialect: str, pairwise: bool, plot: str | None, beside: tuple[str, ...], no_curves: bool
+) -> int:
     """Show how FORMULA was read: canonical text, simplified form, LaTeX, slope, verdict, curves."""
     from lossdsl.differentiate import axis
     from lossdsl.errors import LossSyntaxError
@@ -34,6 +37,8 @@ def command(formula: str, dialect: str, pairwise: bool, plot: str | None, no_cur
     except LossSyntaxError as error:
         click.echo(str(error), err=True)
         return FINDINGS
+    if beside and plot is None:
+        raise click.UsageError("--beside needs --plot FILE")
     pairs = pairwise or loss.pairwise
     simplest, slope = loss.simplest, show(loss.slope_tree)
     rows = [("formula", str(loss))]
@@ -54,7 +59,7 @@ def command(formula: str, dialect: str, pairwise: bool, plot: str | None, no_cur
     if plot is not None:
         from lossdsl.plot import save
 
-        save(plot, loss, pairwise=pairs or None)
+        save(plot, loss, *beside, pairwise=pairs or None)
         click.echo(f"written: {plot}", err=True)
     return FINE
 

@@ -50,7 +50,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {
         "report": report,
         "notes": notes,
-        "pictures": _pictures(formula, report, asked),
+        "pictures": _pictures(formula, asked),
         "latex": _attempt(lambda f: write(f.tree, "latex"), formula),
         "pytorch": _attempt(source, formula),
     }
@@ -88,7 +88,7 @@ def _validated(request: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _pictures(formula: Formula, report: dict[str, Any], asked: dict[str, Any]) -> list[dict[str, str]]:
+def _pictures(formula: Formula, asked: dict[str, Any]) -> list[dict[str, str]]:
     from lossdsl.curves import trace
     from lossdsl.formula import parse
     from lossdsl.web.picture import panel
@@ -101,26 +101,11 @@ def _pictures(formula: Formula, report: dict[str, Any], asked: dict[str, Any]) -
     axis = None if asked["axis"] == "auto" else asked["axis"]
     pairs = asked["pairwise"] or formula.pairwise
     try:
-        curves = trace(*losses, axis=axis, pairwise=pairs, titles=titles, reach=_reach(report))
+        curves = trace(*losses, axis=axis, pairwise=pairs, titles=titles)
     except LossError:  # nothing to draw; the report says what is wrong with the formula
         return []
     alt = curves.describe()
     return [{"quantity": quantity, "alt": alt, "svg": panel(curves, quantity)} for quantity in ("value", "slope")]
-
-
-def _reach(report: dict[str, Any]) -> float:
-    """Far enough to see a gradient die: the farthest witness on the axis score, within reason."""
-    from fractions import Fraction
-
-    farthest = 8.0
-    for finding in report["properties"].values():
-        place = (finding["witness"] or {"at": {}})["at"].get("score")
-        if finding["status"] == "refuted" and isinstance(place, str):
-            try:
-                farthest = max(farthest, abs(float(Fraction(place))))
-            except (ValueError, OverflowError, ZeroDivisionError):
-                continue
-    return 8.0 if farthest <= 8 else 40.0
 
 
 def _attempt(write: Callable[[Formula], str], formula: Formula) -> str | None:

@@ -113,3 +113,19 @@ def test_words_say_what_the_picture_shows() -> None:
     assert trace("bpr").describe() == (
         "Value and slope of bpr along score. A pair: value from 8 to 0, slope from -1 to 0."
     )
+
+
+@pytest.mark.parametrize(
+    "text, reach",
+    [
+        ("-log(1e-10 + sigmoid(score))", 40),
+        ("bpr", 8),
+        ("hinge", 8),
+        ("exponential", 8),
+        ("mse", 8),
+        ("score*0", 8),
+        ("log(score)", 8),
+    ],
+)
+def test_it_looks_farther_where_a_slope_dies_out_there(text: str, reach: float) -> None:
+    assert trace(text, axis="score").reach == reach

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -88,3 +89,16 @@ def test_plot_writes_a_file(tmp_path: Path) -> None:
     target = tmp_path / "focal.svg"
     result = run("focal", "--no-curves", "--plot", str(target))
     assert "<svg" in target.read_text() and str(target) in result.stderr
+
+
+def test_other_losses_stand_beside_it_in_the_file(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    target = tmp_path / "three.svg"
+    assert run("focal", "--no-curves", "--beside", "bce", "--beside", "-log(pred)*label", "--plot", str(target)).return_value == 0
+    text = target.read_text()
+    assert all(f">{name}</text>" in text for name in ("focal", "bce", "-log(pred)*label"))
+
+
+def test_beside_needs_a_file() -> None:
+    with pytest.raises(click.UsageError, match="--plot FILE"):
+        run("focal", "--beside", "bce")
