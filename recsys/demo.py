@@ -36,4 +36,4 @@ def demo(seed: int = 0) -> Dataset:
     label = random.random(ROWS) < 1 / (1 + np.exp(-score))
     label ^= random.random(ROWS) < 1 / 12
     rows = Columns(user, item, label.astype(np.float32), np.arange(ROWS))
-    return from_columns("demo", *per_user(rows, validation=0.12, test=0.12))
+    return from_columns("demo" if seed == 0 else f"demo-{seed}", *per_user(rows, validation=0.12, test=0.12))

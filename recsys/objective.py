@@ -58,6 +58,14 @@ class Objective:
             return str(self.formula)
         return type(self._module).__name__ if self._module is not None else "program"
 
+    @property
+    def name(self) -> str:
+        """Short, for a table: the text as it was given where that is shorter than the canonical one."""
+        if self.formula is None:
+            return self.text
+        source = " ".join(self.formula.source.split())
+        return source if len(source) <= len(self.text) else self.text
+
     @cached_property
     def program(self) -> Program | None:
         """Value and slope in score, where the loss can be looked into."""

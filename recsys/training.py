@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -133,7 +134,7 @@ def train(
     elif min(workers, seeds) > 1 and objective.formula is not None and device == "cpu":
         # Torch's small operations are bound by the GIL, so here a seed is a process; one thread each is the fastest.
         job = _Job(objective.formula, data, settings)
-        with ProcessPoolExecutor(min(workers, seeds), get_context("spawn"), initializer=_single_thread) as processes:
+        with ProcessPoolExecutor(min(workers, seeds), get_context("spawn"), initializer=single_thread) as processes:
             done = []
             for run in processes.map(job, numbers):
                 done.append(run)
@@ -161,7 +162,10 @@ class _Job:
         return _run(Trainer(self.loss, self.data, self.settings, seed=seed, engine="torch"), None)
 
 
-def _single_thread() -> None:
+def single_thread() -> None:
+    """One thread for torch, unless the user says otherwise: its small operations would only wait for one another."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return
     import torch
 
     torch.set_num_threads(1)

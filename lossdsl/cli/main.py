@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compile": ("lossdsl.cli.compile", "Compile a loss to a file that runs without lossdsl."),
     "data": ("lossdsl.cli.data", "Describe or fetch a data set."),
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
+    "compare": ("lossdsl.cli.compare", "Compare losses, each tuned with the same budget."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
     "serve": ("lossdsl.cli.serve", "Try formulas on a page, in a browser on this machine."),
 }

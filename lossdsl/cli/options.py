@@ -38,10 +38,10 @@ reading_options = _stack(
     ]
 )  # fmt: skip
 
-model_options = _stack(
+MODELS = click.Choice(["biasedmf", "deepmodel", "ranknet"])
+
+training_options = _stack(
     [
-        click.option("--model", default="biasedmf", show_default=True,
-                     type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), help="The recommender."),
         click.option("--optimizer", type=click.Choice(["gd", "adam", "adagrad"]), help="Default: adam."),
         click.option("--lr", type=float, help="Learning rate; default: 0.003."),
         click.option("--l2", type=float, help="λ in g += λ·w, for every parameter; default: 1e-4."),
@@ -60,6 +60,13 @@ model_options = _stack(
         click.option("--preset", type=click.Choice(["autolossgen"]), help="Settings of the original program."),
     ]
 )  # fmt: skip
+
+model_options = _stack(
+    [
+        click.option("--model", default="biasedmf", show_default=True, type=MODELS, help="The recommender."),
+        training_options,
+    ]
+)
 
 SETTINGS = ("model", "optimizer", "lr", "l2", "batch_size", "dim", "init_std", "layers", "dropout", "epochs",
             "patience", "metric", "task", "train_neg", "test_neg")  # fmt: skip

@@ -55,7 +55,7 @@ def command(
     from lossdsl.errors import LossSyntaxError
     from lossdsl.recsys.store import prepare, save
     from lossdsl.recsys.trainer import Diverged
-    from lossdsl.recsys.training import train
+    from lossdsl.recsys.training import single_thread, train
 
     try:
         formula = read_loss(loss, dialect)
@@ -112,14 +112,6 @@ def measure(path: str, data: Dataset, as_json: bool) -> int:
         for name, value in found.items():
             click.echo(f"{name:<9} {value:.4f}  on test, as saved")
     return FINE
-
-
-def single_thread() -> None:
-    """One thread for torch, unless the user says otherwise: its small operations only wait for one another."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def read_loss(text: str, dialect: str = "auto") -> Formula:

@@ -1,0 +1,183 @@
+"""`lossdsl compare`: several losses, models and data sets, tuned alike."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lossdsl.cli.main import FINDINGS, FINE
+from lossdsl.cli.options import MODELS, reading_options, settings_from, take_reading, training_options
+
+if TYPE_CHECKING:
+    from lossdsl.recsys.compare import Comparison
+
+
+@click.command("compare", epilog="Example: lossdsl compare --loss bce --loss focal --data demo --seeds 5")
+@click.option(
+    "--loss",
+    "losses",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="A formula, a named loss or a run directory; the first one is what the others are set against.",
+)
+@click.option("--dialect", default="auto", show_default=True, help="Dialect of the formulas.")
+@click.option("--data", "sources", multiple=True, required=True, metavar="D", help="demo, ml-100k, a file or a folder.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("biasedmf",),
+    show_default=True,
+    type=MODELS,
+    help="A recommender; may be given several times.",
+)
+@training_options
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds of the test.")
+@click.option("--tuning-seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds of each point.")
+@click.option("--lrs", metavar="LR,LR,…", help="Learning rates of the grid.")
+@click.option("--l2s", metavar="L2,L2,…", help="L2 of the grid, in units of each loss's own slope.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trainings side by side; default: the number of cores.")
+@click.option(
+    "--check",
+    "checking",
+    type=click.Choice(["error", "warn", "off"]),
+    default="error",
+    show_default=True,
+    help="What to do with a loss that is proved invalid.",
+)
+@click.option("--run-dir", metavar="DIR", help="Keeps finished trainings there, so that the command can be resumed.")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the table as CSV.")
+@click.option("--plot", "plot_file", metavar="FILE", help="Draw means and intervals as SVG or PNG.")
+@reading_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    losses: tuple[str, ...], dialect: str, sources: tuple[str, ...], models: tuple[str, ...], seeds: int,
+    tuning_seeds: int, lrs: str | None, l2s: str | None, workers: int | None, checking: str, run_dir: str | None,
+    csv_file: str | None, plot_file: str | None, as_json: bool, **options: Any,
+) -> int:  # fmt: skip
+    """Compare losses with the same tuning budget for each: at least 12 points of learning rate and L2, on validation.
+
+    Then each is trained with fresh seeds at its best point. Intervals come from a bootstrap over users and seeds,
+    differences to the first loss are paired by user, p-values corrected by Holm.
+    """
+    from lossdsl.cli.progress import bar
+    from lossdsl.cli.train import allowed, read_loss
+    from lossdsl.errors import LossSyntaxError
+    from lossdsl.recsys.compare import Point, compare
+    from lossdsl.recsys.data import load
+    from lossdsl.recsys.store import prepare
+    from lossdsl.recsys.training import single_thread
+
+    try:
+        formulas = [read_loss(text, dialect) for text in losses]
+    except LossSyntaxError as error:
+        click.echo(error, err=True)
+        return FINDINGS
+    reading = take_reading(options)
+    if options.get("epochs") is None:
+        options["epochs"] = 200
+    if options.get("patience") is None:
+        options["patience"] = 8
+    options["model"] = models[0]
+    settings = settings_from(options)
+    for formula in formulas:
+        if not all(allowed(formula, model == "ranknet" or bool(settings.pairs), checking) for model in models):
+            return FINDINGS
+    points = None
+    if lrs or l2s:
+        if not (lrs and l2s):
+            raise click.UsageError("--lrs and --l2s go together")
+        points = [Point(lr, l2) for lr in _numbers(lrs) for l2 in _numbers(l2s)]
+    if run_dir is not None:
+        prepare(run_dir)
+    datasets = [load(source, **reading) for source in sources]
+    single_thread()
+    with bar("training", None) as step:
+        result = compare(
+            formulas, datasets, models, settings=settings, points=points, seeds=seeds, tuning_seeds=tuning_seeds,
+            workers=workers or os.cpu_count() or 1, run_dir=run_dir, progress=step, total=step.total,
+        )  # fmt: skip
+    if csv_file is not None:
+        Path(csv_file).write_text(as_csv(result), encoding="utf-8")
+    if plot_file is not None:
+        draw(result, plot_file)
+    click.echo(json.dumps(result.to_dict()) if as_json else as_text(result))
+    return FINE
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise click.UsageError(f"numbers with commas, such as 0.001,0.003, not `{text}`") from None
+
+
+def as_text(result: Comparison) -> str:
+    """A table for people; below it the transfer matrix, where there is more than one place."""
+    lines = []
+    places = list(dict.fromkeys((cell.model, cell.data) for cell in result.cells))
+    for model, data in places:
+        cells = [cell for cell in result.cells if (cell.model, cell.data) == (model, data)]
+        width = max(len(cell.name) for cell in cells)
+        width = min(width, 60)
+        lines.append(
+            f"{model} on {data}: {cells[0].metric} on test, {result.seeds} seeds, {result.points} tuning points"
+        )
+        for cell in cells:
+            low, high = cell.replicates.interval
+            line = f"  {cell.name[:width]:<{width}}  {cell.mean:.4f} [{low:.4f}, {high:.4f}]"
+            if cell.against is not None:
+                a = cell.against
+                line += f"  {a.mean:+.4f} [{a.low:+.4f}, {a.high:+.4f}] p {a.p_holm:.3f}"
+            marks = ["tuned to the edge of the grid"] * cell.edge
+            marks += [f"best epoch was the last of {cell.unfinished} seeds"] * bool(cell.unfinished)
+            lines.append(line + (f"  ({'; '.join(marks)})" if marks else ""))
+    if len(places) > 1:
+        losses, columns, values = result.matrix()
+        lines.append("transfer: " + ", ".join(columns))
+        for loss, row in zip(losses, values):
+            lines.append("  " + "  ".join(f"{value:.4f}" for value in row) + f"  {loss}")
+    return "\n".join(lines)
+
+
+def as_csv(result: Comparison) -> str:
+    """One line a cell."""
+    rows = [cell.to_dict() for cell in result.cells]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    table = csv.DictWriter(out, names, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
+    return out.getvalue()
+
+
+def draw(result: Comparison, path: str) -> None:
+    """Means and intervals as a picture, one panel a model and data set."""
+    from lossdsl.errors import MissingExtra
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("plot", "drawing") from None
+    places = list(dict.fromkeys((cell.model, cell.data) for cell in result.cells))
+    most = max(sum((c.model, c.data) == place for c in result.cells) for place in places)
+    figure = Figure(figsize=(5.5 * len(places), 1.2 + 0.35 * most), layout="constrained")
+    for panel, (model, data) in zip(figure.subplots(1, len(places), squeeze=False)[0], places):
+        cells = [cell for cell in result.cells if (cell.model, cell.data) == (model, data)][::-1]
+        for height, cell in enumerate(cells):
+            panel.plot(cell.replicates.interval, (height, height), color="0.6", linewidth=3, solid_capstyle="butt")
+            panel.plot(cell.mean, height, "o", color="C0")
+        panel.set_yticks(
+            range(len(cells)), [cell.name if len(cell.name) < 40 else cell.name[:37] + "…" for cell in cells]
+        )
+        panel.set_xlabel(f"{cells[0].metric} on test, 95 % over users and seeds")
+        panel.set_title(f"{model} on {data}")
+    figure.savefig(path)
