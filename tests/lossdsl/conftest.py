@@ -272,7 +272,18 @@ def ulps(value: float, true: Any, dtype: Any) -> float:
         return float(abs(mpf(float(value)) - true) / scale)
 
 
+def written(program: Program, number: int | None = None) -> str:
+    """The value of a Program (or another step) as one nested expression, whatever the order of its steps."""
+    step = program.steps[program.value if number is None else number]
+    inside = [written(program, a) for a in step.args]
+    if step.op in ("add", "mul", "min", "max", "eq"):
+        inside.sort()
+    return f"{step.op}({', '.join([*inside, str(step.constant or step.name or '')])})"
+
+
 @pytest.fixture(scope="session")
 def precise() -> SimpleNamespace:
-    """`truth`, `bound`, `ulps` and `Unclear`."""
-    return SimpleNamespace(truth=truth, bound=bound, ulps=ulps, Unclear=Unclear)
+    """`truth`, `bound`, `ulps`, `written` and `Unclear`."""
+    return SimpleNamespace(
+        truth=truth, bound=bound, ulps=ulps, written=written, Unclear=Unclear, digits=DIGITS
+    )
