@@ -14,7 +14,7 @@ from math import ceil, floor
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree
 
 _BITS = 256
-_STEPS = 60
+_STEPS = Fraction(60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +244,8 @@ def _odd(power: Range, a: Range) -> Range:
 
 def _exp(a: Range) -> Range:
     """Rough powers of 2 and 3, which enclose those of e; exact where the argument is 0."""
-    low = Fraction(0) if a.low is None or a.low < -_STEPS else _e_power(a.low, below=True)
-    high = None if a.high is None or a.high > _STEPS else _e_power(a.high, below=False)
+    low = Fraction(0) if a.low is None or a.low < -_STEPS else _e_power(min(a.low, _STEPS), below=True)
+    high = None if a.high is None or a.high > _STEPS else _e_power(max(a.high, -_STEPS), below=False)
     return Range(low, high, a.low_open or a.low != 0, a.high_open or a.high != 0)
 
 

@@ -68,3 +68,9 @@ def test_long_fractions_are_given_up_outwards() -> None:
     tree = read(text).tree
     found = ranges(tree)[tree.root]
     assert found.low is not None and found.low >= 0 and found.total
+
+
+@pytest.mark.parametrize("text", ["exp(1e60)", "exp(-1e60)", "exp(exp(1e5))", "softplus(exp(1e60))", "sigmoid(1e60)"])
+def test_huge_arguments_cost_nothing(text: str) -> None:
+    tree = read(text).tree
+    assert ranges(tree)[tree.root].total

@@ -24,6 +24,7 @@ from lossdsl.testing import formulas
 # fmt: off
 SHORTER = {
     "label^2 - 2*label*pred + pred^2": "(label-pred)^2",
+    "2*label*pred - label^2 - pred^2": "-(label-pred)^2",
     "pred*1 + 0": "pred",
     "pred + pred": "2*pred",
     "pred*label/pred": "label",
