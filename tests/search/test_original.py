@@ -63,8 +63,9 @@ def test_the_two_halves_take_turns(run: Path) -> None:
 
 @pytest.mark.parametrize("model", ["biasedmf", "ranknet"])
 def test_state_and_formula_give_the_reward_again(model: str, tmp_path: Path, data: Dataset) -> None:
-    settings = published(f"model={model}", "training.train_rows=600", "training.layers=[8]")
-    search(settings, run_dir=tmp_path / "run", data=data, budget="30trials")
+    changes = ("training.train_rows=600", "training.layers=[8]", "original.train_steps=4", "original.save_every=1")
+    settings = published(f"model={model}", *changes)
+    search(settings, run_dir=tmp_path / "run", data=data, budget="35trials")
     with Ledger.open(tmp_path / "run") as ledger:
         state = ledger.load()
     assert state is not None
