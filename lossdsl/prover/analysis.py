@@ -206,6 +206,10 @@ class Analysis:
             self._curves[side.label, in_score] = found
         return found
 
+    def bends_known(self, side: Side, in_score: bool, i: int) -> bool:
+        """Whether `bends` has been worked out already."""
+        return (side.label, in_score, i) in self._bends
+
     def bends(self, side: Side, in_score: bool, i: int) -> list[Part]:
         """Where the slope in score, or in pred, rises and falls along piece i."""
         key = (side.label, in_score, i)

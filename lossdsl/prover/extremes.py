@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from math import log
+from math import inf, log
 
 from flint import arb, arb_series, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.ends import LADDER, End, NoGerm
-from lossdsl.prover.field import Element
+from lossdsl.prover.field import Element, only_x
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, float_of
 
 EDGE = 1e-6
 """The bound in pred holds from here on; in score, expansions bound what is closer to an end."""
-TOLERANCE = 1e-6
-ROUGH = 1e-3
-ENOUGH = 120
-MAX_BOXES = 240
+TOLERANCE = 5e-5
+ROUGH = 2e-3
+ENOUGH = 50
+MAX_BOXES = 160
 
 
 def largest_slope(analysis: Analysis, in_score: bool) -> float:
@@ -34,6 +34,9 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
             if value is not None:
                 search.seen(abs(arb(value)))
                 continue
+            if _turns_known(analysis, side, i, in_score):
+                search.turning(side, i, slope)
+                continue
             search.pieces.append((side, i, slope))
             edges = [EDGE, EDGE]
             for high in (False, True):
@@ -43,6 +46,28 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
             for chart, a, b in _stretches(analysis, side, i, edges[0], edges[1]):
                 search.add(chart, slope, a, b)
     return search.run()
+
+
+def limit(analysis: Analysis, a: Element, end: End) -> arb:
+    """The limit of an element at an end of the axis, infinite ones too; raises `Undecided`."""
+    if a.is_zero:
+        return arb(0)
+    lead = analysis.signs.ends.leading(a, end)
+    if lead is None:
+        raise Undecided(f"the limit at {_end_name(end)}")
+    power, logs, c = lead
+    c = arb(c)
+    if power == 0 and logs == 0:
+        return c
+    if power > 0 or (power == 0 and logs < 0):
+        return arb(0)
+    return arb("inf") if (c > 0) == (logs % 2 == 0) else arb("-inf")
+
+
+def _end_name(end: End) -> str:
+    if end.kind == "log":
+        return "score = -infinity" if end.way > 0 else "score = infinity"
+    return f"pred = {end.at}"
 
 
 def _near(analysis: Analysis, slope: Element, end: End) -> tuple[arb, float]:
@@ -88,6 +113,14 @@ def _high(point: Point, far: float) -> float:
     return far if point.side else float_of(point.high)
 
 
+def _turns_known(analysis: Analysis, side: Side, i: int, in_score: bool) -> bool:
+    """Whether it takes no search to say where a slope turns."""
+    if analysis.bends_known(side, in_score, i):
+        return True
+    curve, piece = analysis.curves(side, in_score)[i], side.pieces[i]
+    return only_x(curve.n) or analysis.signs.structural(curve.n, piece.low, piece.high) is not None
+
+
 class _Largest:
     """Boxes in a heap, the one with the largest bound on top."""
 
@@ -117,27 +150,29 @@ class _Largest:
             heappush(self.heap, (-upper, self.count, chart, slope, a, b))
 
     def _upper(self, chart: Chart, slope: Element, a: float, b: float) -> float:
-        with precision(96):
-            middle = arb(a / 2 + b / 2)
-            at = self._value(chart, slope, middle)
-            if at is not None:
-                self.best = max(self.best, float(at.lower()))
-            box = arb_series([arb(a).union(arb(b)), 1])
+        with precision(80):
+            box = arb(a).union(arb(b))
             try:
-                v = chart.sized(slope, box)
+                v = chart.sized(slope, arb_series([box, 1]))
             except (ZeroDivisionError, ValueError):
-                return float("inf")
-            if not v[0].is_finite():
-                return float("inf")
-            upper = float(abs(v[0]).upper())
-            if sign_of_ball(v[1]):
-                ends = [self._value(chart, slope, arb(t)) for t in (a, b)]
-                if None not in ends:
-                    for value in ends:
-                        self.seen(value)
+                v = None
+            if v is not None and v[0].is_finite():
+                upper = float(abs(v[0]).upper())
+                if upper <= self.best:
                     return 0.0
-            elif v[1].is_finite() and at is not None:
-                upper = min(upper, float((at + abs(v[1]) * arb(b / 2 - a / 2)).upper()))
+                if sign_of_ball(v[1]):
+                    ends = [self._value(chart, slope, arb(t)) for t in (a, b)]
+                    if None not in ends:
+                        for value in ends:
+                            self.seen(value)
+                        return 0.0
+            else:
+                upper = inf
+            middle = self._value(chart, slope, arb(a / 2 + b / 2))
+            if middle is not None:
+                self.best = max(self.best, float(middle.lower()))
+                if v is not None and v[1].is_finite():
+                    upper = min(upper, float((middle + abs(v[1]) * arb(b / 2 - a / 2)).upper()))
             return upper
 
     def _value(self, chart: Chart, slope: Element, t: arb) -> arb | None:
@@ -147,20 +182,39 @@ class _Largest:
             return None
         return size if size.is_finite() else None
 
+    def turning(self, side: Side, i: int, slope: Element) -> None:
+        """Takes the largest size of one slope from the places where it turns, and from the ends of its piece."""
+        signs, piece = self.analysis.signs, side.pieces[i]
+        for part in self.analysis.bends(side, self.in_score, i)[:-1]:
+            self.seen(abs(signs.sharp(slope, part.high)))
+        for point, high in ((piece.low, False), (piece.high, True)):
+            if not self._is_end(point):
+                self.seen(abs(signs.sharp(slope, point)))
+            elif self.in_score:
+                self.seen(abs(limit(self.analysis, slope, self.analysis.end(high))))
+            else:
+                self._at_edge(slope, high)
+
+    def _is_end(self, point: Point) -> bool:
+        return point.side != 0 or (not self.analysis.score and point.rational in (fmpq(0), fmpq(1)))
+
+    def _at_edge(self, slope: Element, high: bool) -> None:
+        """The slope at pred = 1e-6 or 1 - 1e-6."""
+        signs, tiny = self.analysis.signs, fmpq(1, 10**6)
+        if self.analysis.score:
+            edge = (arb(1 - tiny) / arb(tiny)).log()
+            value = self._value(signs.chart, slope, edge if high else -edge)
+        else:
+            value = self._value(signs.mirrored if high else signs.chart, slope, arb(tiny))
+        if value is None:
+            raise Undecided("how steep the loss is at most")
+        self.seen(value)
+
     def _by_bends(self) -> float:
-        """From the places where each slope turns, which takes a search for roots but no patience with plateaus."""
-        best = self.floor
+        """Where boxes lose patience, on a plateau: a search for the places where the slopes turn."""
         for side, i, slope in self.pieces:
-            for part in self.analysis.bends(side, self.in_score, i)[:-1]:
-                best = max(best, float(abs(self.analysis.signs.sharp(slope, part.high)).upper()))
-            for chart, a, b in _stretches(self.analysis, side, i, EDGE, EDGE):
-                for t in (a, b):
-                    with precision(96):
-                        value = self._value(chart, slope, arb(t))
-                    if value is None:
-                        raise Undecided("how steep the loss is at most")
-                    best = max(best, float(value.upper()))
-        return best
+            self.turning(side, i, slope)
+        return max(self.best, self.floor)
 
     def run(self) -> float:
         while self.heap:

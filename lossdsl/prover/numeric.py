@@ -13,7 +13,7 @@ from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
-Plan = tuple[list[tuple[list[Any], int, tuple[tuple[int, int], ...]]], int]
+Plan = tuple[list[tuple[list[Any], int, tuple[tuple[int, int], ...]]], int, tuple[int, ...]]
 NUMBER_BITS = 2200
 """Precision of numbers such as log 2 that are worked into coefficients: above any at which they are used."""
 
@@ -52,7 +52,7 @@ class Chart:
     def _plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
 
-        The second thing is one more than the place of the last kernel that occurs. For the kernels in `flips` the
+        The second thing is one more than the place of the last kernel, the third the exponentials. For those in `flips`
         powers are counted from the highest one down.
         """
         kept = self._plans.get((id(f), flips))
@@ -78,7 +78,9 @@ class Chart:
             if powers:
                 last = max(last, powers[-1][0] + 1)
             rows.append((coefficients, low, powers))
-        plan = rows, last
+        kinds = self.field.kernels
+        used = {i for _, _, powers in rows for i, _ in powers if kinds[i].kind == "exp"}
+        plan = rows, last, tuple(sorted(used))
         self._plans[id(f), flips] = (f, plan)
         return plan
 
@@ -203,15 +205,16 @@ class Chart:
 
     def flips(self, f: Poly, t: Any) -> tuple[int, ...]:
         """The exponentials exp u in f that are large at t: a ball keeps the sign of exp(-u), not that of exp u."""
-        degrees = f.degrees()
+        exponentials = self._plan(f)[2]
+        if not exponentials:
+            return ()
+        values = self.kernels(t, exponentials[-1])
         out = []
-        values: list[Any] | None = None
-        for i, kernel in enumerate(self.field.kernels):
-            if degrees[i + 1] and kernel.kind == "exp" and self._number(i) is None:
-                values = self.kernels(t, i) if values is None or len(values) < i else values
-                assert kernel.inner is not None
-                if _first(self.element(kernel.inner, t, values)) > 1:
-                    out.append(i)
+        for i in exponentials:
+            inner = self.field.kernels[i].inner
+            assert inner is not None
+            if _first(self.element(inner, t, values)) > 1:
+                out.append(i)
         return tuple(out)
 
     def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:

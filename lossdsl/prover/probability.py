@@ -13,11 +13,12 @@ from math import inf
 from flint import arb, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side, refine
+from lossdsl.prover.extremes import limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
-from lossdsl.prover.shape import limit, towards
+from lossdsl.prover.shape import towards
 from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
 

@@ -8,8 +8,7 @@ from fractions import Fraction
 from flint import arb, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
-from lossdsl.prover.ends import End
-from lossdsl.prover.extremes import largest_slope
+from lossdsl.prover.extremes import largest_slope, limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, exact, readable
@@ -20,28 +19,6 @@ from lossdsl.prover.verdict import PARAMETERS, at_label, jumps_at, method_of, pr
 from lossdsl.report import REFUTED, Finding, Witness
 
 LARGE = 1000
-
-
-def limit(analysis: Analysis, a: Element, end: End) -> arb:
-    """The limit of an element at an end of the axis, infinite ones too; raises `Undecided`."""
-    if a.is_zero:
-        return arb(0)
-    lead = analysis.signs.ends.leading(a, end)
-    if lead is None:
-        raise Undecided(f"the limit at {_end_name(end)}")
-    power, logs, c = lead
-    c = arb(c)
-    if power == 0 and logs == 0:
-        return c
-    if power > 0 or (power == 0 and logs < 0):
-        return arb(0)
-    return arb("inf") if (c > 0) == (logs % 2 == 0) else arb("-inf")
-
-
-def _end_name(end: End) -> str:
-    if end.kind == "log":
-        return "score = -infinity" if end.way > 0 else "score = infinity"
-    return f"pred = {end.at}"
 
 
 def parts_of(side: Side) -> Iterator[tuple[int, Part]]:
