@@ -17,8 +17,9 @@ def scale(low: float, high: float, unit: float | None = None) -> Scale:
     0.5
     """
     bend: Scale = (lambda y: y) if unit is None else (lambda y: math.asinh(y / unit))
-    bottom, top = bend(low), bend(high)
-    return lambda y: (bend(y) - bottom) / (top - bottom)
+    bottom = bend(low)
+    span = (bend(high) - bottom) or 1.0  # a frame too narrow for a float
+    return lambda y: (bend(y) - bottom) / span
 
 
 def ticks(low: float, high: float, unit: float | None = None, count: int = 5) -> list[float]:
@@ -32,8 +33,7 @@ def ticks(low: float, high: float, unit: float | None = None, count: int = 5) ->
     if unit is not None:
         first = max(math.floor(math.log10(unit)), -300) + 1
         last = math.floor(math.log10(max(high, -low)))
-        step = max(1, math.ceil((last - first + 1) / 4))
-        powers = [10.0**k for k in range(first, last + 1, step)]
+        powers = [10.0**k for k in range(first, last + 1, max(1, math.ceil((last - first + 1) / 4)))]
         return [y for y in (*(-p for p in reversed(powers)), 0.0, *powers) if low <= y <= high]
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))

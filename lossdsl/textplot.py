@@ -75,14 +75,13 @@ def _panel(curves: Curves, quantity: str, width: int, height: int, colour: bool,
         nearest = finite[np.abs(curve.x[:, None] - at[None, :]).argmin(axis=0)]
         previous: int | None = None
         for column in range(across):
-            row = _row(up(float(heights[column])), height) if nearest[column] else None
-            if row is None or not 0 <= row < height:
+            row = _row(up(float(heights[column])), height) if nearest[column] else -1
+            if row < 0:
                 previous = None
                 continue
             # join the rows of a steep piece, so that the eye can follow it
-            step = 1 if previous is not None and previous < row else -1
-            between = range(previous + step, row, step) if previous is not None and abs(row - previous) > 1 else ()
-            for place in (*between, row):
+            start = row if previous is None else previous
+            for place in range(min(start, row), max(start, row) + 1) if abs(row - start) > 1 else (row,):
                 cells[place][column] = curve.label
             previous = row
     lines = [f"{quantity} of {curves.names[0]}" if unicode else f"{quantity} of {_ascii(curves.names[0])}"]

@@ -26,7 +26,9 @@ def source(formula: Formula) -> str:
     expression = write(formula.tree, "python").split(" where ")[0]
     used = names(formula.tree.root)
     both = "score" in used and "pred" in used
-    arguments = [name for name in ("score", "pred", "label") if name in used and not (both and name == "pred")]
+    arguments: list[str] = [
+        name for name in ("score", "pred", "label") if name in used and not (both and name == "pred")
+    ]
     for binding in formula.tree.where:
         middle = (binding.low + binding.high) / 2
         number = str(middle) if middle.denominator == 1 else repr(float(middle))
