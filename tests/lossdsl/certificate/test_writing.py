@@ -1,0 +1,43 @@
+"""Certificates of random formulas: what is written is confirmed, and nothing is claimed beyond the report."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+import lossdsl
+from lossdsl.certificate import certify, document
+from lossdsl.formula import Formula
+from lossdsl.testing import formulas
+from lossdsl.verifier import verify
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(formulas(3, domain_safe=True, variables=("pred", "label", "score")))
+def test_random_formulas(formula: Formula) -> None:
+    report = lossdsl.check(formula, timeout=None)
+    proved = {name for name, finding in report.properties.items() if finding.status == "proved"}
+    entry = certify(formula, report, seconds=5.0)
+    claimed = set(entry["proved"])
+    assert claimed <= proved
+    assert claimed | set(entry["not certified"]) == proved
+    outcome = verify(document([entry]))
+    assert not outcome.entries[0].failed
+    assert set(outcome.entries[0].verified) == claimed
+
+
+def test_what_has_no_certificate_is_said() -> None:
+    soft = certify(lossdsl.parse("bce"), lossdsl.check("bce", label="[0,1]"), label="[0,1]")
+    assert not soft["proved"] and set(soft["not certified"]) > {"domain"}
+    ranged = certify(lossdsl.parse("focal where gamma in [1, 2]"), lossdsl.check("focal where gamma in [1, 2]"))
+    assert not ranged["proved"]
+    one = certify(lossdsl.parse("bce"), lossdsl.check("bce", label="{1}"), label="{1}")
+    assert one["labels"] == [1] and "monotone" in one["proved"] and "uses_label" not in one["proved"]
+
+
+def test_a_wrong_report_is_not_believed() -> None:
+    """A property that is not there cannot be certified, whatever the prover said."""
+    claimed, true = lossdsl.check("bce"), lossdsl.check("predpredlabel")
+    entry = certify(lossdsl.parse("predpredlabel"), claimed)
+    false = {name for name, finding in true.properties.items() if finding.status == "refuted"}
+    assert not set(entry["proved"]) & false
+    assert "monotone" in entry["not certified"]
