@@ -17,15 +17,16 @@ from lossdsl.grammar.where import read_where_at, split_where
 
 DIALECTS = ("lossdsl", "python", "latex", "autolossgen", "autolossgen-plain")
 
-_LATEX = re.compile(r"\\[A-Za-z]|\$|[_^]\s*\{")
+_LATEX = re.compile(r"\\[A-Za-z(\[]|\$|[_^]\s*\{")
 _PYTHON = re.compile(
     r"\b(?:torch|np|numpy|F|tf|K|math|jnp|nn|jax|keras|self)\s*\.\s*[A-Za-z_]"
     r"|[\w)\]]\s*\.\s*[A-Za-z_]\w*\s*\("
-    r"|\bif\b[^(].*\belse\b|\b(?:return|lambda|def)\b|==|!="
-    r"|^\s*[A-Za-z_]\w*\s*(?:[-+*/]|\*\*)?=(?!=)",
+    r"|\b(?:return|lambda|def)\b|==|!="
+    r"|^[ \t]*[A-Za-z_]\w*[ \t]*(?:[-+*/]|\*\*)?=(?!=)",
     re.ASCII | re.DOTALL | re.MULTILINE,
 )
-_LOG_LINE = re.compile(r"\b(?:Log|Sigmoid|Sqrt|Tanh|ReLU)\s*\(")
+_IF = re.compile(r"\bif\b(?P<call>\s*\()?")
+_LOG_LINE = re.compile(r"\bLog\s*\(|\b(?:Sigmoid|Sqrt|Tanh|ReLU) \(")
 _TEXT_WHERE = re.compile(r"\\(?:text|mathrm|textrm)\s*\{\s*where\s*\}")
 _FONT = re.compile(r"\\(?:mathrm|operatorname|mathit|text)\s*\{((?:\w|\\_)+)\}")
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -101,6 +102,11 @@ def choose(text: str) -> str:
     body = text[: split_where(text)]
     if _LATEX.search(body):
         return "latex"
+    conditional = _IF.search(body)
+    if conditional is not None and "else" in body:
+        return "python"
+    if conditional is not None and conditional["call"]:
+        return "lossdsl"  # if(a < b, x, y), whatever else is wrong with it
     if _PYTHON.search(body) or any(_only_python(word) for word in _WORD.findall(body)):
         return "python"
     return "lossdsl"

@@ -61,7 +61,8 @@ _TOKEN = re.compile(
 )
 _BRACED = re.compile(r"\s*\{\s*((?:[A-Za-z]|\\_)(?:\w|\\_)*|1)\s*\.?\s*\}", re.ASCII)
 _WORDS = re.compile(r"\s*\{([^{}]*)\}")
-_CONDITION = re.compile(r"\s*\{\s*(if|for|when)\b(?=[^}]*[^}\s])")
+_CONDITION = re.compile(r"\s*\{\s*(if|for|when)\b(?!\s*\})")
+_REST = re.compile(r"(?:[^{}]|\{[^{}]*\})*\}")
 _ENVIRONMENT = re.compile(r"\s*\{\s*([a-z]+)\*?\s*\}(\{[lcr|@{} ]*\})?", re.ASCII)
 
 
@@ -197,11 +198,10 @@ class _Scanner:
         match = _CONDITION.match(self.source, self.place, self.end)
         if match is None:
             return False
-        depth, place = 1, match.end()
-        while depth and place < self.end:
-            depth += {"{": 1, "}": -1}.get(self.source[place], 0)
-            place += 1
-        self.closed.add(place - 1)
+        rest = _REST.match(self.source, match.end(), self.end)
+        if rest is None:
+            return False
+        self.closed.add(rest.end() - 1)
         self.place = match.end()
         self.add("condition", match[1], start, self.place)
         return True

@@ -29,6 +29,7 @@ CHOSEN = {
     "np.where(y > 0, p, g) where g = 2": "python",
     r"-\log \hat{y}": "latex",
     "$p$": "latex",
+    r"\(p\)": "latex",
     "p^{2}": "latex",
     r"p^{\gamma} where gamma = 2": "latex",
 }
@@ -54,6 +55,14 @@ def test_the_error_is_that_of_the_dialect_it_looks_like() -> None:
     with pytest.raises(LossSyntaxError) as caught:
         lossdsl.parse("-log(sigmod(score))")
     assert str(caught.value) == str(_error("-log(sigmod(score))", "lossdsl"))
+
+
+def test_an_if_of_lossdsl_gets_the_message_of_lossdsl() -> None:
+    assert str(_error("if(y == 1, p, 1 - p)", "auto")) == str(_error("if(y == 1, p, 1 - p)", "lossdsl"))
+
+
+def test_a_misspelt_function_is_no_line_of_the_log() -> None:
+    assert _error("Sigmoid(score)", "auto").hint == "did you mean `sigmoid`?"
 
 
 def _error(text: str, dialect: str) -> LossSyntaxError:
