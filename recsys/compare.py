@@ -40,10 +40,10 @@ def grid(model: str) -> tuple[Point, ...]:
 
     >>> from lossdsl.recsys.compare import grid
     >>> len(grid("biasedmf")), len(grid("ranknet"))
-    (14, 12)
+    (20, 12)
     """
     if model == "biasedmf":
-        return tuple(Point(lr, 2e-5 * 2 ** (k / 2)) for lr in (0.0015, 0.003) for k in range(7))
+        return tuple(Point(lr, 2e-5 * 2 ** (k / 2)) for lr in (0.0015, 0.003) for k in range(-2, 8))
     return tuple(Point(lr, l2) for lr in (0.001, 0.003) for l2 in (0.0, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4))
 
 
@@ -274,7 +274,7 @@ class _Workers:
         self.data = data
         self.progress = progress
         self.folder = None if run_dir is None else Path(run_dir) / "trainings"
-        fused = base.model == "biasedmf" and not base.resolve().pairs
+        fused = base.model == "biasedmf"
         self.pool: Executor | None = None
         if workers > 1 and fused:
             self.pool = ThreadPoolExecutor(workers)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossdsl.recsys import kernels
+from lossdsl.recsys import epochs, kernels
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.models import initial_mf
+from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.tape import interpreter
 
-KINDS = {"gd": kernels.GD, "adam": kernels.ADAM, "adagrad": kernels.ADAGRAD}
+KINDS = {"gd": epochs.GD, "adam": epochs.ADAM, "adagrad": epochs.ADAGRAD}
 # In the order in which they lie in the flat array.
 NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
+_NONE = np.empty(0, np.int64)
 MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
 
 
@@ -47,16 +49,24 @@ class FusedEngine:
 
     def epoch(self, rows: Rows, order: Array) -> None:
         """Trains once on `rows[order]`, in batches in that order."""
+        assert self.settings.batch_size is not None
+        cuts = np.append(np.arange(0, len(order), self.settings.batch_size), len(order))
+        self._run(rows, order, cuts, _NONE, _NONE)
+
+    def epoch_pairs(self, rows: Rows, drawn: Plan) -> None:
+        """Trains once on the pairs of a plan."""
+        self._run(rows, drawn.order, drawn.part[drawn.batch], drawn.part, drawn.batch)
+
+    def _run(self, rows: Rows, order: Array, cuts: Array, part: Array, first: Array) -> None:
         assert self.loss is not None
         s, loss = self.settings, self.loss
         nothing = self.gradient[:0]
         second = self.moments.get("second", nothing)
-        first = self.moments.get("first", nothing)
         # Where nothing is clipped it does not matter on which side of the clipping L2 is added.
         decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
-        self.step = kernels.epoch(
-            KINDS[s.optimizer], self.weights, self.gradient, first, second, self.step,
-            self.data.users, self.data.items, s.dim, rows.user, rows.item, rows.label, order, s.batch_size,
+        self.step = epochs.epoch(
+            KINDS[s.optimizer], self.weights, self.gradient, self.moments.get("first", nothing), second, self.step,
+            self.data.users, self.data.items, s.dim, rows.user, rows.item, rows.label, order, cuts, part, first,
             s.lr, decay, inside, s.clip,
             loss.cells, loss.span, interpreter(), loss.tape.code, loss.tape.constant, self._registers,
         )  # fmt: skip

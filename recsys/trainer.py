@@ -95,28 +95,27 @@ class Trainer:
         why_not = self._not_fused(device)
         if engine == "fused" and why_not:
             raise SettingsError(f"the fused engine does not apply: {why_not}")
-        if engine != "torch" and not why_not:
+        fused = engine != "torch" and not why_not
+        if fused and self.settings.model == "biasedmf":
             return FusedEngine(self.settings, self.data, self.seed)
         from lossdsl.recsys.torch_engine import TorchEngine
 
-        return TorchEngine(self.settings, self.data, self.seed, device)
+        return TorchEngine(self.settings, self.data, self.seed, device, fused=fused)
 
     def _not_fused(self, device: str) -> str:
-        if self.settings.model != "biasedmf":
-            return f"it trains biasedmf, not {self.settings.model}"
-        if self.settings.pairs:
-            return "it trains on rows, not on pairs"
         if device != "cpu":
             return f"it runs on the CPU, not on {device}"
         if self.objective.program is None:
             return "the loss is a callable that cannot be looked into"
+        if self.settings.pairs and self.objective.pair_program is None:
+            return "the loss of a pair needs a formula"
         return ""
 
     def use(self, loss: Any) -> None:
         """Goes on with another loss; parameters and moments stay as they are."""
         objective = as_objective(loss)
-        if isinstance(self.engine, FusedEngine):
-            curves = objective.curves(pairs=False, dtype=self.settings.dtype)
+        if self.engine.name == "fused":
+            curves = objective.curves(pairs=bool(self.settings.pairs), dtype=self.settings.dtype)
             if curves is None:
                 raise SettingsError("the fused engine needs a formula; this loss is a callable")
             self.engine.use(curves)
@@ -138,10 +137,14 @@ class Trainer:
             liked = rows.take(rows.label > 0)
             rows = with_negatives(liked, self._known, self.settings.train_neg, fresh, self.settings.train_sampler)
         if self.settings.pairs:
-            assert not isinstance(self.engine, FusedEngine) and self.settings.batch_size is not None
+            assert self.settings.batch_size is not None
             if self._groups is None or self._groups[0] is not rows:
                 self._groups = (rows, groups(rows))
-            self.engine.epoch_pairs(rows, plan(self._groups[1], self.settings.batch_size, seed), self.number)
+            drawn = plan(self._groups[1], self.settings.batch_size, seed)
+            if isinstance(self.engine, FusedEngine):
+                self.engine.epoch_pairs(rows, drawn)
+            else:
+                self.engine.epoch_pairs(rows, drawn, self.number)
         else:
             order = np.arange(len(rows), dtype=np.int32)
             shuffle(order, np.uint64(seed))

@@ -15,6 +15,7 @@ import numpy as np
 from lossdsl.errors import LossError
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.fused import FusedEngine
 from lossdsl.recsys.objective import Objective, as_objective
 from lossdsl.recsys.settings import DEFAULTS, Settings
 from lossdsl.recsys.statistics import Interval, interval
@@ -128,12 +129,12 @@ def train(
         return _run(Trainer(objective, data, settings, seed=number, engine=name, device=device), progress)
 
     numbers = range(seed, seed + seeds)
-    if min(workers, seeds) > 1 and name == "fused":
+    if min(workers, seeds) > 1 and isinstance(first.engine, FusedEngine):
         with ThreadPoolExecutor(workers) as pool:
             runs = tuple(pool.map(one, numbers))
     elif min(workers, seeds) > 1 and objective.formula is not None and device == "cpu":
         # Torch's small operations are bound by the GIL, so here a seed is a process; one thread each is the fastest.
-        job = _Job(objective.formula, data, settings)
+        job = _Job(objective.formula, data, settings, name)
         with ProcessPoolExecutor(min(workers, seeds), get_context("spawn"), initializer=single_thread) as processes:
             done = []
             for run in processes.map(job, numbers):
@@ -157,9 +158,10 @@ class _Job:
     loss: Any
     data: Dataset
     settings: Settings
+    engine: str
 
     def __call__(self, seed: int) -> Run:
-        return _run(Trainer(self.loss, self.data, self.settings, seed=seed, engine="torch"), None)
+        return _run(Trainer(self.loss, self.data, self.settings, seed=seed, engine=self.engine), None)
 
 
 def single_thread() -> None:

@@ -39,6 +39,7 @@ def both(loss: str, chosen: Settings, seed: int) -> tuple[dict[str, np.ndarray],
     out = []
     for engine in ("fused", "torch"):
         trainer = Trainer(loss, data, chosen, seed=seed, engine=engine)
+        assert trainer.engine.name == engine
         trainer.epoch()
         trainer.epoch()
         out.append(trainer.state().arrays)
@@ -77,6 +78,32 @@ def test_float64_agrees_with_torch_to_nine_digits(loss: str, chosen: Settings, s
 def test_float32_agrees_with_torch_to_three_digits(loss: str, chosen: Settings, seed: int) -> None:
     ours, theirs = both(loss, chosen, seed)
     assert apart(ours, theirs) < 1e-3
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([*BOUNDED, "-logsigmoid(score)", "max(1-score, 0)"]), chosen_settings, st.integers(0, 1000))
+def test_pairs_agree_with_torch(loss: str, chosen: Settings, seed: int) -> None:
+    ours, theirs = both(loss, replace(chosen, pairs=True, dtype="float64"), seed)
+    for name in ("user_bias", "global_bias"):  # pairs say nothing of them; autograd leaves the crumbs of cancellation
+        ours[name] = theirs[name]
+    assert apart(ours, theirs) < 1e-9
+
+
+@pytest.mark.parametrize("model", ["deepmodel", "ranknet"])
+@pytest.mark.parametrize("dtype, limit", [("float64", 1e-9), ("float32", 1e-3)])
+def test_slopes_from_tables_train_the_other_models_alike(model: str, dtype: str, limit: float) -> None:
+    for loss in ("bce", "hinge", "mse"):
+        chosen = Settings(
+            model=model, dim=3, layers=(6, 4), dropout=0.3, dtype=dtype, lr=0.01, batch_size=16, optimizer="gd"
+        )
+        one, two = (Trainer(loss, made(), chosen, engine=engine) for engine in ("auto", "torch"))
+        assert (one.engine.name, two.engine.name) == ("fused", "torch")
+        for _ in range(2):
+            one.epoch()
+            two.epoch()
+        ours, theirs = one.state().arrays, two.state().arrays
+        largest = max(np.abs(value).max() for value in theirs.values())
+        assert max(np.abs(ours[name] - theirs[name]).max() for name in theirs) < limit * largest
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "adam", "adagrad"])

@@ -118,7 +118,7 @@ WRONG = {
     ("--loss", "bce", "--data", "demo", "--layers", "8,x"): "whole numbers with commas",
     ("--loss", "bce", "--data", "demo", "--lr", "-1"): "lr has to be above 0",
     ("--loss", "bce", "--data", "demo", "--metric", "acu"): "no metric is called `acu`",
-    ("--loss", "bce", "--data", "demo", "--model", "ranknet", "--engine", "fused"): "the fused engine does not apply",
+    ("--loss", "bce", "--data", "demo", "--engine", "fused", "--device", "cuda"): "the fused engine does not apply",
     ("--load", "nowhere", "--data", "demo"): "no saved model here",
     ("--load", "x", "--loss", "bce", "--data", "demo"): "neither --loss nor --save",
 }
