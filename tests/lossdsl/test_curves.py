@@ -93,6 +93,8 @@ def test_a_frame_is_always_a_frame(text: str, quantity: str) -> None:
 
 def test_the_frame_leaves_a_pole_out() -> None:
     assert trace("bce").frame("value")[1] < 5
+    low, high = trace("1/(pred-0.5)").frame("value")  # 400 at the nearest points of the grid
+    assert -250 < low < -10 and 10 < high < 250
 
 
 @pytest.mark.parametrize(

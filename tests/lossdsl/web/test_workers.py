@@ -31,8 +31,11 @@ def test_answers_in_any_number_of_threads() -> None:
 
 def test_a_process_that_hangs_is_replaced() -> None:
     with started(time.sleep, deadline=0.5) as workers:
+        workers.ask(0)  # it is up
+        begin = time.monotonic()
         with pytest.raises(Stopped, match="more than 0.5 seconds"):
             workers.ask(1000)
+        assert time.monotonic() - begin < 20 * workers.deadline
         assert workers.ask(0) is None
 
 
