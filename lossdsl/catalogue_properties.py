@@ -123,7 +123,7 @@ ENTRIES = (
         "overflow in float32 (float_safe)",
         "In 32-bit arithmetic the value or the slope is infinite or NaN at some pred in [0,1] or score in [-100, 100].",
         "what is finite on paper is NaN on the machine: exp(100) does not fit into a float32.",
-        "label*log(1+exp(-score)) + (1-label)*log(1+exp(score))",
-        "label*softplus(-score) + (1-label)*softplus(score)",
+        "exponential",
+        "log(1 + exp(-(2*label-1)*score))",
     ),
 )

@@ -27,7 +27,7 @@ def equivalent(a: str | Formula, b: str | Formula, *, pairwise: bool | None = No
     True
     """
     from lossdsl.formula import as_formula
-    from lossdsl.prover.keys import differ, fingerprint, slope_text
+    from lossdsl.prover.keys import differ, fingerprint, places_between_kinks, slope_text
     from lossdsl.prover.limits import Undecided
 
     first, second = as_formula(a), as_formula(b)
@@ -44,7 +44,8 @@ def equivalent(a: str | Formula, b: str | Formula, *, pairwise: bool | None = No
             return True
     except (Undecided, ZeroDivisionError):
         pass
-    return False if differ(fingerprint(left), fingerprint(right)) else None
+    places = places_between_kinks(left, right)
+    return False if differ(fingerprint(left, places), fingerprint(right, places)) else None
 
 
 def slope_key(formula: str | Formula, *, pairwise: bool | None = None) -> str | None:

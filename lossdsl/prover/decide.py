@@ -48,9 +48,24 @@ def decide(
         )
     else:
         decision = _decide(tree, labels, wanted, fixed, budget)
+    if "float_safe" in wanted:
+        _judge_floats(decision, tree, labels, fixed, bool(bounds))
     if soft and "label" in names(tree.root):
         _soften(decision, tree, fixed, budget, bool(bounds))
     return decision
+
+
+def _judge_floats(
+    decision: Decision, tree: Tree, labels: tuple[Fraction, ...], fixed: dict[str, Fraction], ranged: bool
+) -> None:
+    """What floats do is a question to the compiled steps, which need no analysis; an undefined loss has no answer."""
+    domain = decision.findings.get("domain")
+    if ranged:
+        decision.findings["float_safe"] = Finding("float_safe", UNDECIDED, "a parameter has a range")
+    elif domain is None or domain.status != REFUTED:
+        from lossdsl.prover.floats import float_safe
+
+        decision.findings["float_safe"] = float_safe(tree, labels, fixed)
 
 
 def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget, ranged: bool) -> None:

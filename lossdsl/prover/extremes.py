@@ -17,8 +17,8 @@ from lossdsl.prover.points import Point, float_of
 EDGE = 1e-6
 """The bound in pred holds from here on; in score, expansions bound what is closer to an end."""
 TOLERANCE = 5e-5
-ROUGH = 2e-3
-ENOUGH = 50
+ROUGH = 5e-4
+ENOUGH = 80
 MAX_BOXES = 160
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from hashlib import sha256
+from math import exp
 
 from flint import arb, fmpq
 
@@ -18,7 +19,7 @@ from lossdsl.prover.field import GENERATORS, RING, UNIT, Element, Field, Poly, R
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import PROBES
-from lossdsl.prover.points import Point, between, rational_point
+from lossdsl.prover.points import Point, between, float_of, rational_point
 
 Monomial = tuple[tuple[str, str], ...]
 Row = tuple[Fraction, str, str, Element]
@@ -227,13 +228,22 @@ def _plain_roots(field: Field, a: Element) -> Element:
 # -- values, which only tell losses apart --------------------------------------------------------------------------
 
 
-def fingerprint(analysis: Analysis) -> list[arb]:
-    """The slopes in pred at fixed places, label after label, as balls."""
-    out = []
-    for side in analysis.sides:
-        for q in FINGERPRINT_PLACES:
-            out.append(_slope_at(analysis, side, q))
-    return out
+def fingerprint(analysis: Analysis, places: tuple[fmpq, ...] = FINGERPRINT_PLACES) -> list[arb]:
+    """The slopes in pred at some places, label after label, as balls."""
+    return [_slope_at(analysis, side, q) for side in analysis.sides for q in places]
+
+
+def places_between_kinks(*analyses: Analysis) -> tuple[fmpq, ...]:
+    """Fixed places, and one between each two neighbouring kinks of any of the losses."""
+    kinks = [0.0, 1.0]
+    for analysis in analyses:
+        for side in analysis.sides:
+            for joint in side.joints:
+                x = float_of(joint.point.low)
+                kinks.append(x if not analysis.score else 1 / (1 + exp(-x)) if x > -700 else 0.0)
+    ordered = sorted(set(kinks))
+    middles = [(a + b) / 2 for a, b in zip(ordered, ordered[1:]) if b - a > 1e-12]
+    return (*FINGERPRINT_PLACES, *(fmpq(*m.as_integer_ratio()) for m in middles))
 
 
 def _slope_at(analysis: Analysis, side: Side, q: fmpq) -> arb:

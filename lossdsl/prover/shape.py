@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from flint import arb, fmpq
 
+from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.extremes import largest_slope, limit
 from lossdsl.prover.field import Element
@@ -254,6 +255,17 @@ def _dead_place(side: Side, slope: Element, places: list[fmpq]) -> tuple[fmpq, a
     return q, value
 
 
+def _livelier(root: Node) -> str:
+    """What to do about a slope that dies: a log with an epsilon has a better form, others need another term."""
+    for node in walk(root):
+        inner = node.args[0] if isinstance(node, Apply) and node.op == "log" else None
+        if isinstance(inner, Apply) and inner.op == "add" and any(isinstance(a, Number) for a in inner.args):
+            others = [a for a in inner.args if not isinstance(a, Number)]
+            if any(a == Name("pred") or (isinstance(a, Apply) and a.op == "sigmoid") for a in others):
+                return "use -logsigmoid(score): it needs no epsilon and its slope does not die"
+    return "add a multiple of bce, whose slope in score does not die"
+
+
 def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     """The slope in score does not go to zero where the prediction is most wrong."""
     judged = [s for s in analysis.sides if s.label in (0, 1)]
@@ -274,5 +286,5 @@ def no_saturation(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
                 " the worst predictions are hardly corrected"
             )
             return Finding("no_saturation", REFUTED, detail, method=method_of(analysis), witness=witness,
-                           mend="add a multiple of bce, whose slope in score does not die")  # fmt: skip
+                           mend=_livelier(analysis.root))  # fmt: skip
     return proof("no_saturation", analysis, "the worst predictions are pulled at with a slope that does not die")
