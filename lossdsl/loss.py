@@ -32,7 +32,7 @@ class Loss(nn.Module):
     Args:
         formula: text of any dialect, the name of a loss, or a `Formula`.
         params: values for parameters, instead of those that `where` gives.
-        trainable: names of parameters that become `nn.Parameter`s.
+        trainable: names of parameters that an optimiser may move (`nn.Parameter`).
         reduction: "mean" (over all elements, weights or not, as PyTorch does), "sum" or "none".
         pairwise: the loss of pairs: forward takes score, the difference s_i - s_j where i is the better one, and no
             label. By default what the named loss declares.
