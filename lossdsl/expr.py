@@ -127,9 +127,34 @@ def _psqrt(a: sympy.Expr, epsilon: sympy.Expr | None = None) -> sympy.Expr:
 
 
 def _if(condition: sympy.Expr, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+    """A Piecewise made as SymPy makes it in the end; its own constructor rewrites the condition, evaluate or not."""
+    from sympy import Basic, Piecewise, true
+    from sympy.functions.elementary.piecewise import ExprCondPair
+
+    pairs = (Basic.__new__(ExprCondPair, a, condition), Basic.__new__(ExprCondPair, b, true))
+    return Basic.__new__(Piecewise, *pairs)
+
+
+def _extreme(name: str) -> Callable[..., sympy.Expr]:
+    def build(*args: sympy.Expr) -> sympy.Expr:
+        import sympy
+
+        kind = getattr(sympy, name)
+        distinct = list(dict.fromkeys(args))
+        if len(distinct) == 1:
+            return distinct[0]
+        # SymPy sorts the arguments by their numeric value, and exp(exp(exp(9))) has one that nobody waits for.
+        if any(a.has(sympy.exp, sympy.Pow) and _has_constant_power(a) for a in args):
+            return sympy.Expr.__new__(kind, *distinct)
+        return kind(*args, evaluate=False)
+
+    return build
+
+
+def _has_constant_power(expr: sympy.Expr) -> bool:
     import sympy
 
-    return sympy.Piecewise((a, condition), (b, True), evaluate=False)
+    return any(not part.free_symbols for part in expr.atoms(sympy.exp, sympy.Pow))
 
 
 def _softplus(a: sympy.Expr) -> sympy.Expr:
@@ -159,11 +184,11 @@ _RULES: dict[str, Callable[..., sympy.Expr]] = {
     "sigmoid": lambda a: _pow(_add(_one(), _exp(_neg(a))), -1),
     "logsigmoid": lambda a: _neg(_softplus(_neg(a))),
     "tanh": _call("tanh"),
-    "relu": lambda a: _call("Max")(rational(Fraction(0)), a),
+    "relu": lambda a: _extreme("Max")(rational(Fraction(0)), a),
     "softplus": _softplus,
-    "min": _call("Min"),
-    "max": _call("Max"),
-    "clamp": lambda a, low, high: _call("Min")(_call("Max")(a, low), high),
+    "min": _extreme("Min"),
+    "max": _extreme("Max"),
+    "clamp": lambda a, low, high: _extreme("Min")(_extreme("Max")(a, low), high),
     "if": _if,
     "plog": _plog,
     "pinv": _pinv,
