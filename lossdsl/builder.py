@@ -83,7 +83,9 @@ def _root(x: Fraction) -> Fraction | None:
 
 
 def _short(x: Fraction) -> str:
-    return str(x) if len(str(x)) < 20 else f"{_decimal(x):.6g}"
+    # Python refuses to write out an integer of thousands of digits.
+    small = max(x.numerator.bit_length(), x.denominator.bit_length()) < 64
+    return str(x) if small and len(str(x)) < 20 else f"{_decimal(x):.6g}"
 
 
 class Builder:
