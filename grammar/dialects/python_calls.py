@@ -231,8 +231,9 @@ class Calls(Cursor):
             if wanted not in table.REDUCTION_OPTIONS:
                 raise self.mark.error("LD008", f"`{wanted}` is no reduction", option.span.start, option.span.end)
             reduction = table.REDUCTION_OPTIONS[wanted]
-        option = bound.pop("from_logits", None)
-        if isinstance(option, Path) and option.parts == ("True",):
+        logits = bound.pop("from_logits", None)
+        from_logits = isinstance(logits, Path) and logits.parts == ("True",)
+        if from_logits:
             function = table.FUNCTIONS["binary_cross_entropy_with_logits"]
         found = {
             key: self.condition(value) if key in function.conditions else self.node(value)
@@ -242,7 +243,7 @@ class Calls(Cursor):
         whole = self.until(span)
         if name.startswith("cl") and len(found) < 2:
             raise self.mark.at("LD008", f"`{name}` takes at least one bound", where, "as in x.clamp(min=0)")
-        if name in ("sigmoid", "expit") or name.endswith("with_logits") or option is not None:
+        if name in ("sigmoid", "expit") or name.endswith("with_logits") or from_logits:
             self.warn_of_logit(found["x"])
         node = function.build(Call(found, whole))
         if function.note:
