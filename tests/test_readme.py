@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(?P<kind>[a-z]+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(m["kind"], m["body"], README.count("\n", 0, m.start()) + 1) for m in BLOCK.finditer(README)]
 # What a block may be: run and compared, or plainly not a program.
-KINDS = {"console", "python", "text", "bibtex"}
+KINDS = {"console", "python", "yaml"}
 
 
 def matches(wanted: str, got: str) -> bool:
