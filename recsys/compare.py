@@ -36,15 +36,27 @@ class Point:
 
 
 def grid(model: str) -> tuple[Point, ...]:
-    """The default grid: learning rate × L2, narrow and fine for BiasedMF, whose optimum in L2 is sharp.
+    """The first grid of a tuning: learning rate × L2 in wide steps; `around` then looks closer where it was best.
 
     >>> from lossdsl.recsys.compare import grid
     >>> len(grid("biasedmf")), len(grid("ranknet"))
-    (20, 12)
+    (14, 12)
     """
     if model == "biasedmf":
-        return tuple(Point(lr, 2e-5 * 2 ** (k / 2)) for lr in (0.0015, 0.003) for k in range(-2, 8))
+        return tuple(Point(lr, 2e-5 * 4.0**k) for lr in (0.0015, 0.003) for k in range(-4, 3))
     return tuple(Point(lr, l2) for lr in (0.001, 0.003) for l2 in (0.0, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4))
+
+
+def around(best: Point, points: Sequence[Point]) -> tuple[Point, ...]:
+    """Six values of L2 in steps of √2 around the best one, with every learning rate: BiasedMF's optimum is narrow.
+
+    >>> from lossdsl.recsys.compare import Point, around, grid
+    >>> len(around(Point(0.003, 2e-5), grid("biasedmf")))
+    12
+    """
+    lrs = sorted({point.lr for point in points})
+    centre = best.l2 or min((point.l2 for point in points if point.l2 > 0), default=1e-6) / 4
+    return tuple(Point(lr, centre * 2 ** (k / 2)) for lr in lrs for k in (-3, -2, -1, 1, 2, 3))
 
 
 def slope_scale(loss: Objective, *, pairs: bool) -> float:
@@ -179,7 +191,9 @@ def compare(
     progress: Callable[[], None] = lambda: None,
     total: Callable[[int], None] = lambda count: None,
 ) -> Comparison:
-    """Tunes every loss over the same grid of at least twelve points, then trains it with fresh seeds and tests it.
+    """Tunes every loss over the same number of points, at least twelve, then trains it with fresh seeds and tests it.
+
+    Without `points` the tuning has two rounds for BiasedMF: `grid`, then `around` its best.
 
     With `run_dir` every finished training is kept there, and a comparison that was broken off goes on from it.
     """
@@ -192,19 +206,33 @@ def compare(
     if min(map(len, grids.values())) < LEAST_POINTS:
         raise LossError(f"tuning takes at least {LEAST_POINTS} points for each loss; otherwise luck decides")
     places = [(model, data) for model in models for data in datasets]
-    total(sum(len(objectives) * (len(grids[model]) * tuning_seeds + seeds) for model, _ in places))
+    closer = {model: points is None and model == "biasedmf" for model in models}
+    budget = {
+        model: len(grids[model]) + (len(around(grids[model][0], grids[model])) if closer[model] else 0)
+        for model in models
+    }
+    total(sum(len(objectives) * (budget[model] * tuning_seeds + seeds) for model, _ in places))
     cells: list[Cell] = []
     for model, data in places:
         base = replace(settings, model=model)
         with _Workers(data, base, workers, run_dir, progress) as pool:
-            cells.extend(_place(objectives, data, base, grids[model], seeds, tuning_seeds, replicates, pool))
-    return Comparison(tuple(cells), min(map(len, grids.values())), seeds)
+            rounds = _Rounds(grids[model], closer[model], tuning_seeds)
+            cells.extend(_place(objectives, data, base, rounds, seeds, replicates, pool))
+    return Comparison(tuple(cells), min(budget.values()), seeds)
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """How a loss is tuned."""
+
+    points: tuple[Point, ...]
+    closer: bool
+    seeds: int
 
 
 def _place(
-    losses: list[Objective], data: Dataset, base: Settings, points: tuple[Point, ...], seeds: int, tuning_seeds: int,
-    replicates: int, pool: _Workers,
-) -> list[Cell]:  # fmt: skip
+    losses: list[Objective], data: Dataset, base: Settings, rounds: _Rounds, seeds: int, replicates: int, pool: _Workers
+) -> list[Cell]:
     watched = Trainer(losses[0], data, base)
     metric = watched.settings.metric
     assert metric is not None
@@ -214,29 +242,38 @@ def _place(
     def job(loss: Objective, scale: float, point: Point, seed: int) -> _Job:
         return _Job(str(loss.formula), replace(base, lr=point.lr, l2=point.l2 * scale), seed)
 
-    # Seeds of the tuning and of the test are different, so that the luck of a tuned seed is not counted as merit.
-    tuning = [
-        job(loss, scale, point, 1000 + seed)
-        for loss, scale in zip(losses, scales)
-        for point in points
-        for seed in range(tuning_seeds)
-    ]
-    tuned = [sign * trained.value for trained in pool.run(tuning)]
-    by_point = np.nan_to_num(np.array(tuned), nan=-np.inf).reshape(len(losses), len(points), tuning_seeds).mean(axis=2)
-    best = [int(k) for k in by_point.argmax(axis=1)]
-    final = [job(loss, scale, points[k], seed) for loss, scale, k in zip(losses, scales, best) for seed in range(seeds)]
+    def tune(offered: list[tuple[Point, ...]]) -> list[list[tuple[float, Point]]]:
+        # Seeds of the tuning and of the test are different, so that the luck of a tuned seed is not counted as merit.
+        jobs = [
+            job(loss, scale, point, 1000 + seed)
+            for loss, scale, points in zip(losses, scales, offered)
+            for point in points
+            for seed in range(rounds.seeds)
+        ]
+        values = np.array([sign * trained.value for trained in pool.run(jobs)])
+        values = np.nan_to_num(values, nan=-np.inf).reshape(len(losses), -1, rounds.seeds).mean(axis=2)
+        return [list(zip(row.tolist(), points)) for row, points in zip(values, offered)]
+
+    def first(found: list[tuple[float, Point]]) -> Point:
+        return max(found, key=lambda pair: pair[0])[1]
+
+    tuned = tune([rounds.points] * len(losses))
+    if rounds.closer:
+        more = tune([around(first(found), rounds.points) for found in tuned])
+        tuned = [found + closer for found, closer in zip(tuned, more)]
+    best = [first(found) for found in tuned]
+    final = [job(loss, scale, point, seed) for loss, scale, point in zip(losses, scales, best) for seed in range(seeds)]
     trained = list(pool.run(final))
     rows = watched.watched("test")
     bootstrap = Bootstrap(rows, metric, replicates=replicates)
-    lrs, l2s = sorted({p.lr for p in points}), sorted({p.l2 for p in points})
     cells = []
-    for n, (loss, k) in enumerate(zip(losses, best)):
+    for n, (loss, point) in enumerate(zip(losses, best)):
         mine = [t for t in trained[n * seeds : (n + 1) * seeds] if len(t.scores)]
         if not mine:
             raise Diverged(f"`{loss.text}` blew up with every seed: {trained[n * seeds].stopped}")
         values = tuple(metrics.compute(metric, rows, t.scores) for t in mine)
-        point = points[k]
-        edge = (len(l2s) > 1 and point.l2 in (l2s[0], l2s[-1])) or (len(lrs) > 2 and point.lr in (lrs[0], lrs[-1]))
+        tried = sorted({tried.l2 for _, tried in tuned[n]})
+        edge = len(tried) > 1 and point.l2 in (tried[0], tried[-1])
         cells.append(
             Cell(
                 loss.text, loss.name, base.model, data.name, point, edge, tuple(t.epoch for t in mine),

@@ -35,6 +35,22 @@ def shuffle(order: Any, seed: Any) -> None:
 
 
 @numba.njit(**JIT)
+def dropout_mask(out: Any, seed: Any, drawn: Any, share: int, value: float) -> None:
+    """Fills `out` with `value` (in `share` of 65536 places) and 0; four places a draw of SplitMix64."""
+    n = out.shape[0]
+    one = out.dtype.type(value)
+    zero = out.dtype.type(0.0)
+    for block in range((n + 3) // 4):
+        z = np.uint64(seed) + (np.uint64(drawn) + np.uint64(block)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+        for k in range(4 * block, min(n, 4 * block + 4)):
+            out[k] = one if (z & np.uint64(0xFFFF)) < np.uint64(share) else zero
+            z = z >> np.uint64(16)
+
+
+@numba.njit(**JIT)
 def scores(w: Any, users: int, items: int, dim: int, user: Any, item: Any, out: Any) -> None:
     """Writes the score of each (user, item) row to `out`."""
     a, b = users * dim, items * dim

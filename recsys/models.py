@@ -9,27 +9,42 @@ import torch
 from torch import Tensor, nn
 
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.kernels import dropout_mask
 from lossdsl.recsys.settings import Settings
 
 
-class SeededDropout(nn.Module):
-    """Dropout whose masks come from a generator of its own, so that a training can be repeated beside others."""
+class Masks:
+    """Where the masks of all dropout layers of a model come from: a seed, and how many were drawn since."""
 
-    def __init__(self, rate: float, generator: torch.Generator) -> None:
+    def __init__(self, seed: int) -> None:
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Draws the same masks again from here on."""
+        self.seed = seed & (2**64 - 1)
+        self.drawn = 0
+
+    def draw(self, like: Tensor, keep: float) -> Tensor:
+        """Zeros, and elsewhere what makes up for them; `keep` is rounded to a multiple of 2**-16."""
+        share = max(1, round(keep * 65536))
+        mask = torch.empty(like.shape, dtype=like.dtype)
+        dropout_mask(mask.view(-1).numpy(), np.uint64(self.seed), np.uint64(self.drawn), share, 65536 / share)
+        self.drawn += mask.numel()
+        return mask.to(like.device)
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose masks depend on a seed of its own, so that a training can be repeated, beside others too."""
+
+    def __init__(self, rate: float, masks: Masks) -> None:
         super().__init__()
         self.rate = rate
-        self.generator = generator
+        self.masks = masks
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.rate, generator=self.generator)
-        return x * keep.div_(1 - self.rate)
-
-    def __deepcopy__(self, memo: object) -> SeededDropout:
-        twin = torch.Generator(self.generator.device)
-        twin.set_state(self.generator.get_state())
-        return SeededDropout(self.rate, twin)
+        return x * self.masks.draw(x, 1 - self.rate)
 
 
 class BiasedMF(nn.Module):
@@ -92,7 +107,7 @@ class _Towers(nn.Module):
     def __init__(self, inputs: Inputs, seed: int) -> None:
         super().__init__()
         self.inputs = inputs
-        self.generator = torch.Generator().manual_seed(_torch_seed(seed, 2))
+        self.masks = Masks(_mixed(seed, 2))
 
     def _linear(self, inputs: int, outputs: int, random: np.random.Generator) -> nn.Linear:
         layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
@@ -175,7 +190,7 @@ class DeepModel(_Towers):
         width = inputs.width
         for layer in layers:
             stack += [self._linear(width, layer, random), nn.BatchNorm1d(layer), nn.ReLU()]
-            stack.append(SeededDropout(dropout, self.generator))
+            stack.append(SeededDropout(dropout, self.masks))
             width = layer
         self.stack = nn.Sequential(*stack, self._linear(width, 1, random))
 
@@ -202,7 +217,7 @@ class RankNet(_Towers):
         width = inputs.width
         for layer in layers:
             stack += [self._linear(width, layer, random), nn.LeakyReLU(0.2)]
-            stack.append(SeededDropout(dropout, self.generator))
+            stack.append(SeededDropout(dropout, self.masks))
             width = layer
         self.stack = nn.Sequential(*stack, self._linear(width, 1, random))
 
@@ -238,12 +253,12 @@ def build(settings: Settings, data: Dataset, seed: int) -> nn.Module:
     return model.to(torch.float64) if settings.dtype == "float64" else model
 
 
-def _torch_seed(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _mixed(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
 def reseed(model: nn.Module, seed: int, epoch: int) -> None:
     """Starts the masks of an epoch anew, so that they depend on the seed and the epoch's number alone."""
-    generator = getattr(model, "generator", None)
-    if generator is not None:
-        generator.manual_seed(_torch_seed(seed, 4, epoch))
+    masks = getattr(model, "masks", None)
+    if masks is not None:
+        masks.restart(_mixed(seed, 4, epoch))

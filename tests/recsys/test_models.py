@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lossdsl.recsys.dataset import Columns, Dataset, from_columns
-from lossdsl.recsys.models import BiasedMF, DeepModel, Inputs, RankNet, build
+from lossdsl.recsys.models import BiasedMF, DeepModel, Inputs, Masks, RankNet, build
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import Trainer
 from tests.recsys.conftest import made
@@ -121,6 +121,22 @@ def test_bad_settings_are_one_sentence() -> None:
     ):
         with pytest.raises(SettingsError, match=text):
             Settings(**change).resolve()
+
+
+def test_masks_keep_their_share_and_the_mean() -> None:
+    masks = Masks(7)
+    for keep in (0.5, 0.8, 0.95):
+        mask = masks.draw(torch.empty(300, 401), keep)
+        assert float((mask > 0).double().mean()) == pytest.approx(
+            keep, abs=5 * (keep * (1 - keep) / mask.numel()) ** 0.5
+        )
+        assert float(mask.max()) == pytest.approx(1 / keep, rel=1e-4)
+    one, two = masks.draw(torch.empty(1000), 0.5), masks.draw(torch.empty(1000), 0.5)
+    assert 400 < int((one == two).sum()) < 600
+    masks.restart(7)
+    first = masks.draw(torch.empty(1000), 0.5)
+    masks.restart(7)
+    assert torch.equal(first, masks.draw(torch.empty(1000), 0.5))
 
 
 def checkerboard(size: int = 8) -> Dataset:

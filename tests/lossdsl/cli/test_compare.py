@@ -25,7 +25,7 @@ def whole(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str
 def test_table_csv_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = ("--csv", str(tmp_path / "t.csv"), "--plot", str(tmp_path / "t.svg"), "--run-dir", str(tmp_path / "run"))
     code, out, _ = whole(capsys, "--loss", "bce", "--loss", "(pred-label)^2", *QUICK, *files)
-    assert code == 0 and "biasedmf on demo: auc on test, 2 seeds, 14 tuning points" in out
+    assert code == 0 and "biasedmf on demo: auc on test, 2 seeds, 26 tuning points" in out
     assert "(pred-label)^2" in out and "p " in out
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
