@@ -188,11 +188,16 @@ class Report:
             "properties": {name: finding.to_dict() for name, finding in self.properties.items()},
             "kinks": [dict(kink) for kink in self.kinks],
             "hash": self.hash,
-            "simplified": _attempt(self.formula, "simplified") if written else None,
+            "simplified": _simplest(self.formula) if written else None,
             "latex": _attempt(self.formula, "latex") if written else None,
             "ms": round(self.ms, 3),
             "error": error,
         }
+
+
+def _simplest(formula: Formula | None) -> str | None:
+    """The shortest text known of the same value and domain."""
+    return None if formula is None else str(formula.simplest)
 
 
 def _attempt(formula: Formula | None, name: str) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as fill
 from fractions import Fraction
 
 from flint import fmpq
@@ -41,11 +42,11 @@ class Side:
     signs: Signs
     all_pieces: list[Piece]
     torn: list[Point]
-    pieces: list[Piece] = field(default_factory=list)
-    joints: list[Joint] = field(default_factory=list)
-    _slopes: list[Element] = field(default_factory=list)
-    _curves: list[Element] = field(default_factory=list)
-    _signs: list[list[Part] | None] = field(default_factory=list)
+    pieces: list[Piece] = fill(default_factory=list)
+    joints: list[Joint] = fill(default_factory=list)
+    _slopes: list[Element] = fill(default_factory=list)
+    _curves: list[Element] = fill(default_factory=list)
+    _signs: list[list[Part] | None] = fill(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pieces = [p for p in self.all_pieces if not p.is_place]
@@ -145,9 +146,9 @@ class Analysis:
     short: bool
     """Whether the pieces themselves are known on [1e-6, 1-1e-6] only."""
 
-    _slopes: dict[tuple[Fraction, bool], list[Element]] = field(default_factory=dict)
-    _curves: dict[tuple[Fraction, bool], list[Element]] = field(default_factory=dict)
-    _bends: dict[tuple[Fraction, bool, int], list[Part]] = field(default_factory=dict)
+    _slopes: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
+    _curves: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
+    _bends: dict[tuple[Fraction, bool, int], list[Part]] = fill(default_factory=dict)
 
     @property
     def labelled(self) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 
 from flint import fmpq
 
-from lossdsl.prover.field import MAX_DEGREE, Element, Field
-from lossdsl.prover.limits import MAX_CELLS, Undecided, Undefined
+from lossdsl.prover.field import Element, Field
+from lossdsl.prover.limits import MAX_CELLS, MAX_DEGREE, Undecided, Undefined
 from lossdsl.prover.points import (
     MINUS_INFINITY,
     ONE_END,
@@ -216,7 +216,8 @@ class _Cutter:
             else:
                 merged.append(part)
         if len(merged) == 1:
-            return pick(merged[0].sign)  # type: ignore[no-any-return]
+            chosen: Element = pick(merged[0].sign)
+            return chosen
         if not smooth:
             self.torn += [p.low for p in merged if p.low is p.high]
         return [(p.low, p.high, pick(p.sign)) for p in merged]

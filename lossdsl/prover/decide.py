@@ -232,7 +232,7 @@ def _by_shape(
         found["monotone"] = "no part of the loss pulls away from the label"
     if all(probe.moves(terms, free) for terms in sides):
         found["uses_pred"] = "the slope is not zero throughout at any label"
-    if labels == (0, 1) and probe.differ(*sides, free):
+    if len(sides) == 2 and probe.differ(sides[0], sides[1], free):
         found["uses_label"] = "the slopes at label 0 and 1 differ"
     for name, detail in found.items():
         if name in decision.findings:

@@ -17,7 +17,7 @@ from lossdsl.errors import LossError
 from lossdsl.grammar.tree import Tree, names
 from lossdsl.lowering import lower
 from lossdsl.program import Program
-from lossdsl.report import PROVED, REFUTED, UNDECIDED, Finding, Witness
+from lossdsl.report import PROVED, REFUTED, UNDECIDED, Exact, Finding, Witness
 from lossdsl.targets.numpy import evaluate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -58,7 +58,7 @@ def _overflow(
     axis: str, label: Fraction, place: tuple[float, float, float], parameters: dict[str, Fraction]
 ) -> Finding:
     x, value, slope = place
-    at = {"label": str(label), axis: str(Fraction(x)), **{k: str(v) for k, v in parameters.items()}}
+    at: dict[str, Exact] = {"label": str(label), axis: str(Fraction(x)), **{k: str(v) for k, v in parameters.items()}}
     what = f"value {value:g}, slope {slope:g}"
     detail = f"at label {label} and {axis} = {x:g} float32 gives {what}"
     mend = "use softplus, logsigmoid, log1p or expm1, or clamp the argument of exp"

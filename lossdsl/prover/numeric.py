@@ -13,7 +13,8 @@ from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
-Plan = tuple[list[tuple[list[Any], int, tuple[tuple[int, int], ...]]], int, tuple[int, ...]]
+Row = tuple[list[Any], int, tuple[tuple[int, int], ...]]
+Plan = tuple[list[Row], int, tuple[int, ...]]
 NUMBER_BITS = 2200
 """Precision of numbers such as log 2 that are worked into coefficients: above any at which they are used."""
 
@@ -66,10 +67,10 @@ class Chart:
                 for i in flips:
                     turned[i + 1] = degrees[i + 1] - turned[i + 1]
                 monomial = tuple(turned)
-            powers, c = self._fold(monomial[1:], c)
-            row = groups.setdefault(powers, {})
+            varying, c = self._fold(monomial[1:], c)
+            row = groups.setdefault(varying, {})
             row[monomial[0]] = row[monomial[0]] + c if monomial[0] in row else c
-        rows: list[tuple[list[Any], int, tuple[tuple[int, int], ...]]] = []
+        rows: list[Row] = []
         last = 0
         for kernels, row in groups.items():
             low, high = min(row), max(row)

@@ -16,7 +16,7 @@ from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 from lossdsl.prover.limits import Undecided
 
 EPSILON = fmpq(1, 10**6)
-ZERO, ONE = fmpq(0), fmpq(1)
+ZERO, ONE, HALF = fmpq(0), fmpq(1), fmpq(1, 2)
 MAX_CONSTANT_BITS = 4096
 # Beyond it a whole exponent is treated as exp(q log x), which needs no expanded polynomial.
 MAX_POWER = 32
@@ -214,7 +214,7 @@ class Terms:
         if op == "reciprocal":
             return self.inv(*a)
         if op == "sqrt":
-            return self.power(a[0], fmpq(1, 2))
+            return self.power(a[0], HALF)
         if op == "log":
             return self.log(*a)
         if op == "log1p":
@@ -248,7 +248,7 @@ class Terms:
             return self.extreme("min", self.extreme("max", a[0], a[1]), a[2])
         if op in ("plog", "pinv", "psqrt"):
             size = self.add(self.magnitude(a[0]), a[1] if len(a) > 1 else one(EPSILON))
-            inner = {"plog": self.log, "pinv": self.inv, "psqrt": lambda u: self.power(u, fmpq(1, 2))}[op](size)
+            inner = self.log(size) if op == "plog" else self.inv(size) if op == "pinv" else self.power(size, HALF)
             return self.mul(self.sign(a[0]), inner)
         raise Undecided(f"the operator {op} is not known to the prover")
 
