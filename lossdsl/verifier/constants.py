@@ -110,8 +110,8 @@ def log(a: Constant) -> Constant | None:
     for n, way in ((c.numerator, 1), (c.denominator, -1)):
         for p, e in _split(n):
             out = add(out, {((("log", p), Fraction(1)),): Fraction(way * e)})
-    for (kind, n), e in product:
-        out = add(out, rational(e) if kind == "e" else {((("log", n), Fraction(1)),): e})
+    for (kind, n), power_of in product:
+        out = add(out, rational(power_of) if kind == "e" else {((("log", n), Fraction(1)),): power_of})
     return out
 
 

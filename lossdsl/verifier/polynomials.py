@@ -204,7 +204,7 @@ _FACTOR = re.compile(r"(x|k\d{1,2})(?:\^(\d{1,5}))?")
 
 def write(f: Poly) -> str:
     """The text of a polynomial, the form that certificates use."""
-    out = []
+    out: list[str] = []
     for m, c in sorted(f.terms.items(), reverse=True):
         factors = []
         for v in range(m.bit_length() // BITS + 1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from lossdsl.grammar.tree import Apply, Name, Number, Tree, walk
+from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, walk
 from lossdsl.verifier.limits import Rejected
 
 EPSILON = Fraction(1, 10**6)
@@ -170,7 +170,7 @@ def spell(tree: Tree, label: int) -> Terms:
     """
     terms = Terms()
     values = {b.name: b.value for b in tree.where}
-    place = {}
+    place: dict[Node, int] = {}
     for node in walk(tree.root):
         if isinstance(node, Number):
             place[node] = terms.const(node.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -472,3 +473,58 @@ def test_entries_that_make_no_sense(spoil: Callable[[Entry], Any]) -> None:
 @pytest.mark.parametrize("junk", [None, 1, "x", [], {}, [[]], {"formula": {}}])
 def test_entries_that_are_none(junk: Any) -> None:
     assert check_entry(junk).failed
+
+
+# -- every number in the file ------------------------------------------------------------------------------------------
+
+FREE = {"not certified", "places", "at", "bound", "floors", "in", "sha256"}
+"""Here another number may serve as well: a place to look at, a bound that is not the least, a wider interval."""
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, (dict, list)):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if name not in FREE:
+                yield from leaves(inner, (*path, name))
+    else:
+        yield path, value
+
+
+def altered(path: tuple[Any, ...], value: Any) -> Any:
+    """Another value in the place of a leaf, or None where any may do."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if value in ("sturm", "log", "positive"):
+        return {"sturm": "log", "log": "positive", "positive": "sturm"}[value]
+    if value in ("left", "right"):
+        return {"left": "right", "right": "left"}[value]
+    if value in ("box", "root", "end", "sum", "monotone", "pieces", "1/2"):
+        return None
+    if "pieces" in path:
+        return None
+    if value == "0":
+        return "1"
+    if path[-1] == "formula":
+        return "2*(" + value + ")"
+    return write(-read(value)) if re.fullmatch(r"[-+*^xk0-9]+", value) and "parts" not in path else "1/3"
+
+
+@pytest.mark.parametrize("formula", ["mse", "abs(label-pred)", "-label*log(pred) + (1-label)*pred"])
+def test_every_number_counts(formula: str) -> None:
+    entry = entry_of(formula)
+    changed = 0
+    for path, value in list(leaves(entry)):
+        inner: Any = entry
+        for name in path[:-1]:
+            inner = inner[name]
+        other = altered(path, value)
+        if other is None or "pieces" in str(inner) or inner == ["0", value]:
+            continue  # 0 stays 0 whatever it is divided by
+        inner[path[-1]] = other
+        assert not verify(sealed(entry)).ok, (path, value, other)
+        inner[path[-1]] = value
+        changed += 1
+    assert changed > 20
+    assert verify(sealed(entry)).ok
