@@ -18,6 +18,8 @@ _HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "
 # Letters whose indices say which prediction is meant. With two indices that differ, they are a pair's scores.
 _INDEXED = frozenset("y p s x f z r score pred label".split())
 _RANKED = frozenset("s x f z r score".split()) | {f"hat {letter}" for letter in "yxzrsf"}
+# An index of these letters counts predictions, users or items. Any other, as in p_m, means something.
+_COUNTING = frozenset("bcdijklnuv")
 _PAIRED = frozenset(
     (
         ("i", "j"),
@@ -64,7 +66,9 @@ class Names(Cursor):
             return Name(f"{base}_{index}", span=span)
         if index == "t" and base in ("p", "alpha") and (base in self.defined) == (base == "alpha"):
             return self.by_label(Name("pred" if base == "p" else base, span=span), base, span)
-        if hat is None and base in self.defined:
+        if hat is None and f"{base}_{index}" in ALIASES:
+            return Name(ALIASES[f"{base}_{index}"], span=span)
+        if hat is None and base in self.defined and counts(index):
             if index:
                 self.notes.append(f"the index of `{base}_{index}` is dropped")
             return Name(base, span=span)
@@ -151,7 +155,7 @@ class Names(Cursor):
         plain: dict[str, str] = {}
         for raw, (base, index) in self.indexed.items():
             letter = base.removeprefix("hat ")
-            if len(indices[base]) == 1:
+            if len(indices[base]) == 1 and counts(index):
                 meaning = _HATTED[letter] if base != letter else ALIASES.get(letter, letter)
                 plain[raw] = meaning
                 self.notes.append(f"the index of `{letter}_{index}` is dropped")
@@ -162,11 +166,7 @@ class Names(Cursor):
             if isinstance(node, Name) and node.name in plain:
                 new[node] = Name(plain[node.name], span=node.span)
             elif isinstance(node, Name) and node.name in self.indexed and node.name not in pairs:
-                letter = self.indexed[node.name][0].removeprefix("hat ")
-                raise self.mark.at(
-                    "LD306", f"the indices of `{letter}` do not say which prediction is meant", node,
-                    "one index for a single prediction; i and j, or + and -, for a pair",
-                )  # fmt: skip
+                raise self.unclear(node, *self.indexed[node.name], len(indices[self.indexed[node.name][0]]))
             elif isinstance(node, Apply):
                 args = tuple(new[a] for a in node.args)
                 new[node] = (
@@ -175,6 +175,17 @@ class Names(Cursor):
             else:
                 new[node] = node
         return new[root], pairs
+
+    def unclear(self, node: Name, base: str, index: str, count: int) -> LossSyntaxError:
+        """The error for an index that does not count predictions, or for two that make no pair."""
+        letter = base.removeprefix("hat ")
+        if count == 1:
+            message = f"what the index of `{self.mark.shown(node)}` says is not clear"
+            hint = "an index such as i is dropped; write out what any other stands for"
+        else:
+            message = f"the indices of `{letter}` do not say which prediction is meant"
+            hint = "one index for a single prediction; i and j, or + and -, for a pair"
+        return self.mark.at("LD306", message, node, hint)
 
     def side(self, index: str, both: list[str]) -> int:
         """+1 for the index of the one to be ranked higher, -1 for the other, 0 where that is not clear."""
@@ -193,3 +204,8 @@ class Names(Cursor):
     def since(self, token: Token) -> Span:
         """From a token to the one taken last."""
         return Span(token.start, self.tokens[self.place - 1].end)
+
+
+def counts(index: str) -> bool:
+    """Whether an index says nothing but which prediction is meant."""
+    return all(letter in _COUNTING for letter in index)

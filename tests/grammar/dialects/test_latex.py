@@ -16,6 +16,8 @@ READ = {
     r"y_i + \hat{y}_i + y^{(i)}": "label + pred + label",
     r"y_i \log\hat{y}_i": "label*log(pred)",
     r"y^{(i)} s^{(i)}": "label*score",
+    r"y_{true} - y_{pred}": "label - pred",
+    r"\gamma_i p where gamma = 2": "gamma*pred where gamma = 2",
     r"f(x) y": "score*label",
     r"f(x) y where f = 2, x = 3": "f*x*label where f = 2, x = 3",
     r"-\log(p_t)": "-log(if(label >= 1, pred, 1-pred))",
@@ -141,6 +143,21 @@ MISTAKES = r"""
   y_i - y_j
   ^^^
   hint: one index for a single prediction; i and j, or + and -, for a pair
+
+1:1: LD306 what the index of `p_m` says is not clear
+  p_m^\gamma \log(1 - p_m) where gamma = 2
+  ^^^
+  hint: an index such as i is dropped; write out what any other stands for
+
+1:13: LD306 what the index of `s_{pos}` says is not clear
+  -\log\sigma(s_{pos})
+              ^^^^^^^
+  hint: an index such as i is dropped; write out what any other stands for
+
+1:4: LD003 the name `gamma_pos` has no value
+  p^{\gamma_{pos}} + p^\gamma where gamma = 2
+     ^^^^^^^^^^^^
+  hint: did you mean `gamma`?
 
 1:36: LD306 the cases may leave something out
   \begin{cases} p & p > 0.5 \\ 1-p & p < 0.2 \end{cases}
