@@ -122,7 +122,7 @@ class ScriptPath(Path):
     ) -> None:
         super().__init__(program, reduction, formula, pairwise)
         self.fused = fused
-        self.run = scripted.one_pass(program, reduction)
+        self.run = scripted.OnePass(program, reduction)
         self._projects = program.axis == "pred"
         self._labels = labels if program.uses_label else None
 

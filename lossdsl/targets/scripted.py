@@ -1,6 +1,8 @@
 """Value and slope as one TorchScript function, written for a pass without autograd.
 
 Buffers are used again as soon as nothing reads them: for a million elements an allocation costs more than a product.
+Constants come as tensors without dimensions: for a hundred elements PyTorch spends longer on wrapping a number than on
+the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ from torch import Tensor
 from lossdsl.program import COMPARISONS, Program, reachable
 from lossdsl.targets.torchscript import Text
 
-OnePass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
 # From here on computing takes longer than calling, and one logarithm is shared by logsigmoid(x) and logsigmoid(-x).
 LARGE = 1500
 
@@ -22,6 +22,7 @@ _IN_PLACE = frozenset(
     ("neg", "abs", "sign", "relu", "sqrt", "exp", "expm1", "log", "log1p", "sigmoid", "tanh")
     + ("add", "sub", "mul", "div")
 )
+_OUT = {"min": "minimum", "max": "maximum"}
 
 
 class _OnePassText(Text):
@@ -29,7 +30,7 @@ class _OnePassText(Text):
 
     def __init__(self, program: Program, roots: tuple[int, ...], large: bool) -> None:
         super().__init__(program, differentiable=False)
-        self.large = large
+        self.constants: dict[int, str] = {}
         self.order = [n for n in reachable(program.steps, roots) if program.steps[n].args]
         self.shared = self._shared_logarithms() if large else {}
         self.last = dict.fromkeys(roots, len(program.steps))
@@ -65,6 +66,29 @@ class _OnePassText(Text):
             lines.append(f"v{n} = torch.clamp_max({argument}, 0.0).add_(l{x})")
         return lines
 
+    def name(self, number: int) -> str:
+        if self.program.steps[number].constant is None:
+            return super().name(number)
+        return self.constants.setdefault(number, f"c{len(self.constants)}")
+
+    def right(self, number: int) -> str:
+        step = self.program.steps[number]
+        a = [self.name(n) for n in step.args]
+        constant = [self.program.steps[n].constant is not None for n in step.args]
+        if step.op == "div" and self.program.steps[step.args[0]].constant == 1:
+            return f"torch.reciprocal({a[1]})"
+        if step.op in ("min", "max"):
+            return f"torch.{step.op}imum({a[0]}, {a[1]})"
+        if step.op == "clamp":
+            return f"torch.minimum(torch.maximum({a[0]}, {a[1]}), {a[2]})"
+        if step.op == "select":
+            return f"torch.where({a[0]}, {a[1]}, {a[2]})"
+        if step.op == "pow" and constant[1]:
+            return f"torch.pow({a[0]}, {self.program.floats[step.args[1]]!r})"
+        if step.op == "mix" and any(constant):
+            return f"{a[0]} * {a[1]} + (1.0 - {a[0]}) * {a[2]}"
+        return super().right(number)
+
     def _dead(self, argument: int, reader: int) -> bool:
         step = self.program.steps[argument]
         fresh = bool(step.args) and step.op not in COMPARISONS
@@ -78,10 +102,10 @@ class _OnePassText(Text):
             return f"{a[0]}.{op}_({', '.join(a[1:])})"
         if op in ("add", "mul") and len(args) == 2 and self._dead(args[1], number) and args[0] != args[1]:
             return f"{a[1]}.{op}_({a[0]})"
-        if op in ("sub", "div") and self._dead(args[1], number) and steps[args[0]].constant is None:
-            return f"torch.{op}({a[0]}, {a[1]}, out={a[1]})"
-        if op == "div" and a[0] == "1.0" and self._dead(args[1], number):
+        if op == "div" and steps[args[0]].constant == 1 and self._dead(args[1], number):
             return f"{a[1]}.reciprocal_()"
+        if op in ("sub", "div", "min", "max") and self._dead(args[1], number) and args[0] != args[1]:
+            return f"torch.{_OUT.get(op, op)}({a[0]}, {a[1]}, out={a[1]})"
         if op == "mix" and not any(steps[n].constant is not None for n in args):
             for at in (1, 2):
                 if self._dead(args[at], number):
@@ -89,35 +113,48 @@ class _OnePassText(Text):
         return self.right(number)
 
 
-def one_pass(program: Program, reduction: str) -> OnePass:
-    """Compile value and slope into one function `(x, label) -> (loss, slope)`, both reduced as asked.
+class OnePass:
+    """Value and slope of a Program as `(x, label) -> (loss, slope)`, both reduced as asked.
 
     >>> import lossdsl.lowering
-    >>> f = one_pass(lossdsl.lowering.lower("mse", axis="pred"), "sum")
+    >>> f = OnePass(lossdsl.lowering.lower("mse", axis="pred"), "sum")
     >>> [t.tolist() for t in f(torch.tensor([0.5, 0.25]), torch.ones(2))]
     [0.8125, [-1.0, -1.5]]
     """
-    small = _compiled(program, reduction, large=False)
-    if sum(step.op == "logsigmoid" for step in program.steps) < 2:
-        return small
-    large: list[OnePass] = []
 
-    def either(x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        if x.numel() < LARGE:
-            return small(x, label)
-        if not large:
-            large.append(_compiled(program, reduction, large=True))
-        return large[0](x, label)
+    def __init__(self, program: Program, reduction: str) -> None:
+        self.program = program
+        self.reduction = reduction
+        self._two_logarithms = sum(step.op == "logsigmoid" for step in program.steps) > 1
+        self._functions: dict[bool, tuple[Callable[..., tuple[Tensor, Tensor]], tuple[float, ...]]] = {}
+        self._constants: dict[tuple[bool, torch.dtype], tuple[Tensor, ...]] = {}
+        self._share: tuple[int, torch.dtype, Tensor | None] = (-1, torch.float32, None)
+        self._function(False)
 
-    return either
+    def _function(self, large: bool) -> tuple[Callable[..., tuple[Tensor, Tensor]], tuple[float, ...]]:
+        if large not in self._functions:
+            text, constants = source(self.program, self.reduction, large)
+            self._functions[large] = torch.jit.CompilationUnit(text).one_pass, constants
+        return self._functions[large]
+
+    def __call__(self, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and slope; `x` and `label` have one shape and one dtype, and carry no gradient."""
+        n, dtype = x.numel(), x.dtype
+        large = self._two_logarithms and n >= LARGE
+        function, numbers = self._function(large)
+        constants = self._constants.get((large, dtype))
+        if constants is None:
+            constants = tuple(torch.tensor(c, dtype=dtype) for c in numbers)
+            self._constants[large, dtype] = constants
+        known, of, share = self._share
+        if known != n or of is not dtype or share is None:
+            share = torch.tensor(1.0 / n if n else float("nan"), dtype=dtype)
+            self._share = (n, dtype, share)
+        return function(x, label, share, *constants)
 
 
-def _compiled(program: Program, reduction: str, large: bool) -> OnePass:
-    return torch.jit.CompilationUnit(source(program, reduction, large)).one_pass  # type: ignore[no-any-return]
-
-
-def source(program: Program, reduction: str, large: bool = False) -> str:
-    """The TorchScript text of `one_pass`."""
+def source(program: Program, reduction: str, large: bool = False) -> tuple[str, tuple[float, ...]]:
+    """The TorchScript text, and the constants that its function takes after x, label and 1/n."""
     text = _OnePassText(program, (program.value, program.slope), large)
     lines = text.text()
     value, slope = text.whole(program.value), text.whole(program.slope)
@@ -126,13 +163,12 @@ def source(program: Program, reduction: str, large: bool = False) -> str:
     if reduction == "sum":
         value = f"torch.sum({value})"
     elif reduction == "mean":
-        value = f"torch.mean({value})"
-        lines.append("n = max(1, x.numel())")
-        slope = f"{slope}.div_(n)"
+        value, slope = f"torch.sum({value}).mul_(share)", f"{slope}.mul_(share)"
     elif not program.steps[program.value].args:
         value = f"{value}.clone()"
     body = "\n".join(f"    {line}" for line in lines)
+    arguments = "".join(f", {name}: Tensor" for name in text.constants.values())
     return (
-        "def one_pass(x: Tensor, label: Tensor) -> Tuple[Tensor, Tensor]:\n"
+        f"def one_pass(x: Tensor, label: Tensor, share: Tensor{arguments}) -> Tuple[Tensor, Tensor]:\n"
         f"{body}\n    loss = {value}\n    return loss, {slope}\n"
-    )
+    ), tuple(program.floats[number] for number in text.constants)
