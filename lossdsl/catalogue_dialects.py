@@ -67,8 +67,9 @@ ENTRIES = (
     Entry(
         "LD306",
         "a text in LaTeX has two common readings",
-        r"\log a b may be log(a*b) or log(a)*b, a/b c may be (a/b)*c or a/(b*c), p^10 is p^1 0 to TeX, and cases "
-        r"need one that takes the rest. Brackets, \frac and \text{otherwise} say which is meant.",
+        r"\log a b may be log(a*b) or log(a)*b, a/b c may be (a/b)*c or a/(b*c), p^10 is p^1 0 to TeX, cases need one "
+        r"that takes the rest, and an index that does not count predictions, as in p_m, means something. Brackets, "
+        r"\frac, \text{otherwise} and writing it out say which is meant.",
         _GUESS,
         r"-\log p (1-y)",
         r"-\log(p) (1-y)",

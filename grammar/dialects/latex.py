@@ -306,8 +306,11 @@ class _Reader(Functions):
     def reduction(self) -> Node:
         r"""`\sum_{i=1}^{N}` and `\mathbb{E}`: taken away later, if they stand around the whole."""
         token = self.take()
-        while self.eat("_", "^"):
-            self.skip_script()
+        while sign := self.eat("_", "^"):
+            if self.skip_script().startswith("c") and sign.text == "_":
+                message = "a sum over c runs over classes, not over predictions"
+                hint = r"write the two classes out: -y \log p - (1-y) \log(1-p)"
+                raise self.mark.error("LD306", message, token.start, self.tokens[self.place - 1].end, hint)
         body = self.product() if token.text == "sum" else self.factor()
         if isinstance(body, Apply) and body.op == "div" and self.is_count(body.args[1]):
             return apply("mean", body.args[0], span=self.since(token))

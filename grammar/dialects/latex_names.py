@@ -19,7 +19,7 @@ _HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "
 _INDEXED = frozenset("y p s x f z r score pred label".split())
 _RANKED = frozenset("s x f z r score".split()) | {f"hat {letter}" for letter in "yxzrsf"}
 # An index of these letters counts predictions, users or items. Any other, as in p_m, means something.
-_COUNTING = frozenset("bcdijklnuv")
+_COUNTING = frozenset("bdijklnuv")
 _PAIRED = frozenset(
     (
         ("i", "j"),

@@ -159,6 +159,11 @@ MISTAKES = r"""
      ^^^^^^^^^^^^
   hint: did you mean `gamma`?
 
+1:2: LD306 a sum over c runs over classes, not over predictions
+  -\sum_{c=1}^{C} y_c \log p_c
+   ^^^^^^^^^^
+  hint: write the two classes out: -y \log p - (1-y) \log(1-p)
+
 1:36: LD306 the cases may leave something out
   \begin{cases} p & p > 0.5 \\ 1-p & p < 0.2 \end{cases}
                                      ^^^^^^^
