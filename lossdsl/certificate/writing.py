@@ -50,10 +50,11 @@ def certify(
     >>> from lossdsl.certificate import certify
     >>> entry = certify(lossdsl.parse("mse"), lossdsl.check("mse"))
     >>> sorted(entry["proved"])[:3], entry["breakpoints"]
-    (['calibrated', 'convex_pred', 'convex_score'], [])
+    (['bounded_gradient', 'calibrated', 'convex_pred'], ['1/2'])
     """
     proved = [name for name, finding in report.properties.items() if finding.status == "proved"]
-    missing = {name: "no certificate is defined for this property" for name in proved if name not in PROPERTIES}
+    other = "it is about floats, and certificates are about real numbers"
+    missing = {name: other for name in proved if name not in PROPERTIES}
     wanted = [name for name in PROPERTIES if name in proved]
     one_label = label == "{1}" or ((pairwise or formula.pairwise) and "label" not in _names(formula))
     labels = (1,) if one_label else (0, 1)
