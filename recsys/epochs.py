@@ -16,7 +16,7 @@ from lossdsl.recsys.tape import run_at
 
 PAIRS_AT_ONCE = 1024
 
-GD, ADAM, ADAGRAD = 0, 1, 2
+KINDS = {"gd": 0, "adam": 1, "adagrad": 2}
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -136,6 +136,57 @@ def pair_slopes(
     for j in range(z.shape[0]):
         z[j] *= mean
     return count
+
+
+@numba.njit(inline="always")
+def _step(
+    kind: int, w: Any, g: Any, first: Any, second: Any, step: int, lr: float, decay: float, inside: float, clip: float
+) -> None:
+    """A step of the optimizer over all parameters; `g` leaves as zeros."""
+    zero = w.dtype.type(0.0)
+    rate = w.dtype.type(lr)
+    outer = w.dtype.type(decay)
+    inner = w.dtype.type(inside)
+    top = w.dtype.type(clip)
+    if clip > 0.0:
+        for k in range(w.shape[0]):
+            g[k] = max(-top, min(top, g[k] + inner * w[k]))
+    if kind == 0:
+        for k in range(w.shape[0]):
+            w[k] -= rate * (g[k] + outer * w[k])
+            g[k] = zero
+    elif kind == 1:
+        b1 = w.dtype.type(0.9)
+        b2 = w.dtype.type(0.999)
+        c1 = w.dtype.type(1.0 - 0.9)
+        c2 = w.dtype.type(1.0 - 0.999)
+        fast = w.dtype.type(lr / (1.0 - np.exp(step * np.log(0.9))))
+        root = w.dtype.type(1.0 / np.sqrt(-np.expm1(step * np.log(0.999))))
+        tiny = w.dtype.type(1e-8)
+        for k in range(w.shape[0]):
+            x = g[k] + outer * w[k]
+            g[k] = zero
+            p = b1 * first[k] + c1 * x
+            q = b2 * second[k] + c2 * x * x
+            first[k] = p
+            second[k] = q
+            w[k] -= fast * p / (np.sqrt(q) * root + tiny)
+    else:
+        tiny = w.dtype.type(1e-10)
+        for k in range(w.shape[0]):
+            x = g[k] + outer * w[k]
+            g[k] = zero
+            q = second[k] + x * x
+            second[k] = q
+            w[k] -= rate * x / (np.sqrt(q) + tiny)
+
+
+@numba.njit(**JIT)
+def step_dense(
+    kind: int, w: Any, g: Any, first: Any, second: Any, step: int, lr: float, decay: float, inside: float, clip: float
+) -> None:
+    """For models outside of the kernel: `step` counts from 1."""
+    _step(kind, w, g, first, second, step, lr, decay, inside, clip)
 
 
 @numba.njit(**JIT)
@@ -350,33 +401,7 @@ def epoch(
             total += c * own
         g[last] += total
         step += 1
-        if clip > 0.0:
-            for k in range(w.shape[0]):
-                g[k] = max(-top, min(top, g[k] + inner * w[k]))
-        if kind == 1:
-            b1 = w.dtype.type(0.9)
-            b2 = w.dtype.type(0.999)
-            c1 = w.dtype.type(1.0 - 0.9)
-            c2 = w.dtype.type(1.0 - 0.999)
-            fast = w.dtype.type(lr / (1.0 - np.exp(step * np.log(0.9))))
-            root = w.dtype.type(1.0 / np.sqrt(-np.expm1(step * np.log(0.999))))
-            tiny = w.dtype.type(1e-8)
-            for k in range(w.shape[0]):
-                x = g[k] + outer * w[k]
-                g[k] = zero
-                p = b1 * first[k] + c1 * x
-                q = b2 * second[k] + c2 * x * x
-                first[k] = p
-                second[k] = q
-                w[k] -= fast * p / (np.sqrt(q) * root + tiny)
-        else:
-            tiny = w.dtype.type(1e-10)
-            for k in range(w.shape[0]):
-                x = g[k] + outer * w[k]
-                g[k] = zero
-                q = second[k] + x * x
-                second[k] = q
-                w[k] -= rate * x / (np.sqrt(q) + tiny)
+        _step(kind, w, g, first, second, step, lr, decay, inside, clip)
     if scale != one:
         for k in range(w.shape[0]):
             w[k] *= scale

@@ -12,7 +12,6 @@ from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.tape import interpreter
 
-KINDS = {"gd": epochs.GD, "adam": epochs.ADAM, "adagrad": epochs.ADAGRAD}
 # In the order in which they lie in the flat array.
 NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
 _NONE = np.empty(0, np.int64)
@@ -61,11 +60,11 @@ class FusedEngine:
         assert self.loss is not None
         s, loss = self.settings, self.loss
         nothing = self.gradient[:0]
-        second = self.moments.get("second", nothing)
+        first_moment, second = (self.moments.get(name, nothing) for name in ("first", "second"))
         # Where nothing is clipped it does not matter on which side of the clipping L2 is added.
         decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
         self.step = epochs.epoch(
-            KINDS[s.optimizer], self.weights, self.gradient, self.moments.get("first", nothing), second, self.step,
+            epochs.KINDS[s.optimizer], self.weights, self.gradient, first_moment, second, self.step,
             self.data.users, self.data.items, s.dim, rows.user, rows.item, rows.label, order, cuts, part, first,
             s.lr, decay, inside, s.clip,
             loss.cells, loss.span, interpreter(), loss.tape.code, loss.tape.constant, self._registers,

@@ -257,8 +257,13 @@ def _mixed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
 
 
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Where the masks of an epoch begin."""
+    return _mixed(seed, 4, epoch)
+
+
 def reseed(model: nn.Module, seed: int, epoch: int) -> None:
     """Starts the masks of an epoch anew, so that they depend on the seed and the epoch's number alone."""
     masks = getattr(model, "masks", None)
     if masks is not None:
-        masks.restart(_mixed(seed, 4, epoch))
+        masks.restart(epoch_seed(seed, epoch))

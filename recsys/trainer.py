@@ -19,6 +19,7 @@ from lossdsl.recsys.pairs import Groups, groups, plan
 from lossdsl.recsys.settings import DEFAULTS, ENGINES, Settings, SettingsError
 
 if TYPE_CHECKING:
+    from lossdsl.recsys.mlp import MLPEngine
     from lossdsl.recsys.torch_engine import TorchEngine
 
 EXPLODED = 1e6
@@ -86,10 +87,10 @@ class Trainer:
         self._groups: tuple[Rows, Groups] | None = None
         self._watched: dict[str, Rows] = {}
         self._known: Known | None = None
-        self.engine: FusedEngine | TorchEngine = self._choose(engine, device)
+        self.engine: FusedEngine | MLPEngine | TorchEngine = self._choose(engine, device)
         self.use(self.objective)
 
-    def _choose(self, engine: str, device: str) -> FusedEngine | TorchEngine:
+    def _choose(self, engine: str, device: str) -> FusedEngine | MLPEngine | TorchEngine:
         if engine not in ENGINES:
             raise SettingsError(f"no engine is called `{engine}`; there are {', '.join(ENGINES)}")
         why_not = self._not_fused(device)
@@ -98,6 +99,10 @@ class Trainer:
         fused = engine != "torch" and not why_not
         if fused and self.settings.model == "biasedmf":
             return FusedEngine(self.settings, self.data, self.seed)
+        if fused and self.settings.model == "ranknet":
+            from lossdsl.recsys.mlp import MLPEngine
+
+            return MLPEngine(self.settings, self.data, self.seed)
         from lossdsl.recsys.torch_engine import TorchEngine
 
         return TorchEngine(self.settings, self.data, self.seed, device, fused=fused)

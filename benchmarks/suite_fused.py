@@ -1,0 +1,213 @@
+"""How fast a recommender trains: the fused engine beside the loop in plain PyTorch that one would write, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from run import Figure, data_folder
+from torch import nn
+
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.demo import demo
+from lossdsl.recsys.epochs import row_slopes
+from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.tape import interpreter
+from lossdsl.recsys.trainer import Trainer
+
+ROUNDS = 7
+
+
+def run() -> list[Figure]:
+    """Prints the table, returns the figures."""
+    torch.set_num_threads(1)
+    folder = data_folder()
+    data = load(folder / "ml100k01-1-5") if folder is not None else demo()
+    print(f"{data.name}, {len(data.train):,} rows; one thread; medians of {ROUNDS} interleaved rounds\n")
+    figures = [
+        *descent(data, "gd", 64, 128, "epoch of GD, 64 dimensions, batch 128", goal=1 / 80),
+        *descent(data, "adam", 64, 512, "epoch of Adam, 64 dimensions, batch 512", goal=1 / 8),
+        *descent(data, "adam", 16, 512, "epoch of Adam, 16 dimensions, batch 512", goal=1 / 8),
+        share_of_the_loss(data),
+        two_at_once(data),
+        *ranknet(data),
+    ]
+    return figures
+
+
+def clock(work: Callable[[], Any]) -> float:
+    """Seconds that one call takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def medians(works: list[Callable[[], Any]], rounds: int = ROUNDS) -> list[float]:
+    """Medians of all, measured in turn, so that a slow moment of the machine meets each alike."""
+    for work in works:
+        work()
+    times = np.array([[clock(work) for work in works] for _ in range(rounds)])
+    return [float(t) for t in np.median(times, axis=0)]
+
+
+class Plain(nn.Module):
+    """BiasedMF as in a tutorial: embedding modules and autograd."""
+
+    def __init__(self, users: int, items: int, dim: int) -> None:
+        super().__init__()
+        self.user, self.item = nn.Embedding(users, dim), nn.Embedding(items, dim)
+        self.user_bias, self.item_bias = nn.Embedding(users, 1), nn.Embedding(items, 1)
+        self.base = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        product = (self.user(user) * self.item(item)).sum(-1)
+        return product + self.user_bias(user).squeeze(-1) + self.item_bias(item).squeeze(-1) + self.base
+
+
+def descent(data: Dataset, optimizer: str, dim: int, batch: int, what: str, goal: float) -> list[Figure]:
+    """An epoch of BiasedMF against the plain loop; of the plain one a twentieth is timed."""
+    settings = Settings(dim=dim, optimizer=optimizer, lr=0.01, l2=1e-6, batch_size=batch)
+    trainer = Trainer("bce", data, settings, engine="fused")
+    model = Plain(data.users, data.items, dim)
+    kind = torch.optim.SGD if optimizer == "gd" else torch.optim.Adam
+    stepper = kind(model.parameters(), lr=0.01, weight_decay=1e-6)
+    user = torch.from_numpy(data.train.user.astype(np.int64))
+    item = torch.from_numpy(data.train.item.astype(np.int64))
+    label = torch.from_numpy(np.array(data.train.label))
+    batches = (len(data.train) + batch - 1) // batch
+    timed = max(1, batches // 20)
+
+    def plain() -> None:
+        order = torch.randperm(len(user))
+        for pick in order[: timed * batch].split(batch):
+            stepper.zero_grad()
+            loss = nn.functional.binary_cross_entropy_with_logits(model(user[pick], item[pick]), label[pick])
+            loss.backward()
+            stepper.step()
+
+    ours, theirs = medians([trainer.epoch, plain])
+    theirs *= batches / timed
+    ratio = ours / theirs
+    rate = len(user) / ours / 1e6
+    reached = f"1/{theirs / ours:.0f} (to reach 1/{1 / goal:.0f})"
+    print(f"{what}: {ours * 1e3:.2f} ms, plain PyTorch {theirs * 1e3:.0f} ms, {reached}")
+    out = [Figure(f"fused_{optimizer}_{dim}", ratio, "ratio", "plain PyTorch loop"),
+           Figure(f"fused_{optimizer}_{dim}_rate", rate, "M rows/s")]  # fmt: skip
+    if optimizer == "adam":
+        weights = trainer.engine.arrays()
+        numbers = sum(weights[name].size for name in ("user_vectors", "item_vectors", "user_bias", "item_bias"))
+        moved = batches * numbers * 4 * 8  # weight, gradient and two moments, each read and written
+        copy = bandwidth(numbers * 4 * 4)
+        bound = moved / copy
+        print(f"  its dense update moves {moved / 1e9:.1f} GB, at this machine's {copy / 1e9:.0f} GB/s for that size"
+              f" {bound * 1e3:.1f} ms: {bound / ours:.0%} of the epoch")  # fmt: skip
+        out.append(Figure(f"fused_{optimizer}_{dim}_memory_bound", bound / ours, "share", "the epoch"))
+    return out
+
+
+def bandwidth(size: int) -> float:
+    """Bytes a second, read and written, of copying arrays of `size` bytes altogether."""
+    source = np.ones(max(1, size // 8), np.float32)
+    target = np.empty_like(source)
+    turns = max(1, 200_000_000 // source.nbytes)
+
+    def copy() -> None:
+        for _ in range(turns):
+            np.copyto(target, source)
+
+    return 2 * source.nbytes * turns / min(clock(copy) for _ in range(3))
+
+
+def share_of_the_loss(data: Dataset) -> Figure:
+    """What the slopes alone take of an epoch, looked up in blocks of a batch as the epoch does."""
+    trainer = Trainer("focal", data, Settings(dim=64, optimizer="gd", lr=0.01, batch_size=128), engine="fused")
+    curves = trainer.engine.loss
+    table = (curves.cells, curves.span, interpreter(), curves.tape.code, curves.tape.constant, curves.registers())
+    score = trainer.scores(data.train)
+    label = np.array(data.train.label)
+
+    def slopes() -> None:
+        for start in range(0, len(score) - 128, 128):
+            row_slopes(score[start : start + 128], label[start : start + 128], *table)
+
+    def calls() -> None:  # what it costs to call from Python, which the epoch does not do
+        for start in range(0, len(score) - 128, 128):
+            row_slopes(score[start : start + 1], label[start : start + 1], *table)
+
+    whole, part, empty = medians([trainer.epoch, slopes, calls])
+    share = max(0.0, part - empty) / whole
+    print(f"slopes of focal: {(part - empty) * 1e3:.2f} ms of {whole * 1e3:.2f} ms, {share:.0%} (to reach 15 %)")
+    return Figure("fused_share_of_the_loss", share, "share", "the epoch")
+
+
+def two_at_once(data: Dataset) -> Figure:
+    """Two seeds in two threads against one after the other."""
+    pair = [Trainer("bce", data, Settings(dim=64, optimizer="gd", lr=0.01, batch_size=128), seed=k) for k in (0, 1)]
+
+    def several(trainer: Trainer) -> None:
+        for _ in range(8):
+            trainer.epoch()
+
+    with ThreadPoolExecutor(2) as pool:
+        one, both = medians([lambda: several(pair[0]), lambda: list(pool.map(several, pair))])
+    gain = 2 * one / both
+    print(f"two seeds at once on two cores: {gain:.2f} times one (to reach 1.8)")
+    return Figure("fused_two_at_once", gain, "times", "one seed on one core")
+
+
+def ranknet(data: Dataset) -> list[Figure]:
+    """An epoch of pairs against the plain loop over pairs, and against its bare matrix products."""
+    users = np.unique(data.train.user)[:150]
+    rows = data.train.take(np.isin(data.train.user, users))
+    trainer = Trainer("bce", data, Settings(model="ranknet", dim=16, lr=0.001))
+    plain_model = Trainer("bce", data, Settings(model="ranknet", dim=16, lr=0.001), engine="torch").engine.model.train()
+    stepper = torch.optim.Adam(plain_model.parameters(), lr=0.001)
+    groups: dict[int, list[int]] = {}
+    for number, user in enumerate(rows.user.tolist()):
+        groups.setdefault(user, []).append(number)
+    label = rows.label.tolist()
+
+    def naive() -> None:
+        """128 pairs a batch, each of a positive row and a negative one of the user, both scored for each pair."""
+        pairs = []
+        for mine in groups.values():
+            bad = [k for k in mine if label[k] == 0]
+            pairs += [(k, bad[(7 * k) % len(bad)]) for k in mine if label[k] > 0 and bad]
+            # Every row is compared at least once in an epoch of ours, so the negatives take their turn too.
+            good = [k for k in mine if label[k] > 0]
+            pairs += [(good[(5 * k) % len(good)], k) for k in bad if good]
+        for start in range(0, len(pairs), 128):
+            better, worse = (torch.tensor(side) for side in zip(*pairs[start : start + 128]))
+            user, item = torch.from_numpy(rows.user.astype(np.int64)), torch.from_numpy(rows.item.astype(np.int64))
+            ahead = plain_model(user[better], item[better]) - plain_model(user[worse], item[worse])
+            stepper.zero_grad()
+            nn.functional.softplus(-ahead).mean().backward()
+            stepper.step()
+
+    sizes = [(32, 512), (512, 256), (256, 1)]
+    weights = [torch.randn(a, b) for a, b in sizes]
+    batches = len(rows) / 128
+
+    def products() -> None:
+        """Forward, and both products of the backward pass, of every layer."""
+        inputs = [torch.randn(128, a) for a, _ in sizes]
+        outputs = [torch.randn(128, b) for _, b in sizes]
+        for _ in range(round(batches)):
+            for x, w, y in zip(inputs, weights, outputs):
+                x @ w
+                y @ w.T
+                x.T @ y
+
+    ours, theirs, bare = medians([lambda: trainer.epoch(rows), naive, products], rounds=3)
+    print(f"RankNet (512, 256), {len(rows):,} rows: {ours * 1e3:.0f} ms")
+    print(f"  naive pairs {theirs * 1e3:.0f} ms, 1/{theirs / ours:.1f} (to reach 1/3)")
+    print(f"  bare matrix products {bare * 1e3:.0f} ms, {ours / bare:.2f} times (to reach 1.3)")
+    return [
+        Figure("fused_ranknet", ours / theirs, "ratio", "plain PyTorch loop over pairs"),
+        Figure("fused_ranknet_products", ours / bare, "times", "bare matrix products"),
+    ]

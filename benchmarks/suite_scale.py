@@ -1,0 +1,90 @@
+"""Whether twenty million interactions cost what their number says: time for each, memory, and a straight line."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+import numpy as np
+from run import Figure, data_folder
+
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.demo import demo
+from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.trainer import Trainer
+
+ROWS, USERS, ITEMS, DIM = 20_000_000, 200_000, 50_000, 64
+SETTINGS = Settings(dim=DIM, optimizer="gd", lr=0.01, l2=1e-6, batch_size=128)
+
+
+def run() -> list[Figure]:
+    """Prints the table, returns the figures."""
+    folder = data_folder()
+    small = load(folder / "ml100k01-1-5") if folder is not None else demo()
+    base = per_row(small, len(small.train))
+    print(f"{small.name}: {base * 1e9:.0f} ns an interaction")
+    data = made()
+    sizes = [ROWS // 8, ROWS // 4, ROWS // 2, ROWS]
+    trainer = Trainer("bce", data, SETTINGS, engine="fused")
+    trainer.epoch(limit=1000)
+    seconds = []
+    for size in sizes:
+        begin = time.perf_counter()
+        trainer.epoch(limit=size)
+        seconds.append(time.perf_counter() - begin)
+        print(f"{size:>12,} rows: {seconds[-1]:6.2f} s, {seconds[-1] / size * 1e9:.0f} ns an interaction")
+    slope, start = np.polyfit(sizes, seconds, 1)
+    line = slope * np.array(sizes) + start
+    bend = float(np.abs(np.array(seconds) - line).max() / seconds[-1])
+    ratio = seconds[-1] / ROWS / base
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    # Each row reads and writes both vectors, and keeps one of them aside.
+    moved = 4 * DIM * 4 * ROWS
+    reached, possible = moved / seconds[-1], random_rows()
+    print(f"{ratio:.2f} times {small.name} (to reach 4), {peak:.2f} GB (to reach 2.5), off the line by {bend:.1%}")
+    print(
+        f"vectors moved: {reached / 1e9:.1f} GB/s of {possible / 1e9:.1f} GB/s that random rows of that size allow here"
+    )
+    return [
+        Figure("scale_time_per_row", ratio, "times", small.name),
+        Figure("scale_memory", peak, "GB"),
+        Figure("scale_off_the_line", bend, "share", "a straight line in rows"),
+        Figure("scale_bandwidth", reached / possible, "share", "random rows read and written"),
+    ]
+
+
+def per_row(data: Dataset, rows: int) -> float:
+    """Seconds an interaction, the best of a few epochs."""
+    trainer = Trainer("bce", data, SETTINGS, engine="fused")
+    times = []
+    for _ in range(8):
+        begin = time.perf_counter()
+        trainer.epoch()
+        times.append(time.perf_counter() - begin)
+    return float(np.median(times[1:])) / rows
+
+
+def made() -> Dataset:
+    """Twenty million rows; popular items and busy users come more often, as in life."""
+    random = np.random.default_rng(0)
+    user = (USERS * random.random(ROWS, np.float32) ** 1.5).astype(np.int32)
+    item = (ITEMS * random.random(ROWS, np.float32) ** 2).astype(np.int32)
+    label = random.integers(0, 2, ROWS, dtype=np.int8).astype(np.float32)
+    train = Rows(user, item, label)
+    few = train.take(np.arange(1000))
+    return Dataset("made", train, few, few, np.arange(USERS), np.arange(ITEMS))
+
+
+def random_rows() -> float:
+    """Bytes a second of gathering and scattering rows of DIM floats in random order, in NumPy."""
+    table = np.ones((USERS, DIM), np.float32)
+    picks = np.random.default_rng(1).integers(0, USERS, (200, 4096))
+    best = np.inf
+    for _ in range(3):
+        begin = time.perf_counter()
+        for pick in picks:
+            table[pick] = table[pick]
+        best = min(best, time.perf_counter() - begin)
+    return 2 * picks.size * DIM * 4 / best

@@ -1,0 +1,227 @@
+"""RankNet by hand: the matrix products of its layers, and compiled loops for all that stands between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossdsl.recsys.curves import Curves
+from lossdsl.recsys.dataset import Array, Dataset, Rows
+from lossdsl.recsys.epochs import KINDS, pair_slopes, row_slopes, step_dense
+from lossdsl.recsys.kernels import JIT
+from lossdsl.recsys.models import Masks, RankNet, build, epoch_seed
+from lossdsl.recsys.pairs import Plan
+from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.tape import interpreter
+
+_CHUNK = 8192
+MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
+
+
+class MLPEngine:
+    """RankNet on the CPU without autograd; all parameters are views of one flat array, so a step is one loop."""
+
+    name = "fused"
+
+    def __init__(self, settings: Settings, data: Dataset, seed: int) -> None:
+        self.settings = settings
+        self.seed = seed
+        model = build(settings, data, seed)
+        assert isinstance(model, RankNet) and settings.dropout is not None
+        self.names = {name: tuple(p.shape) for name, p in model.named_parameters()}
+        self.weights = np.concatenate([p.detach().numpy().ravel() for p in model.parameters()])
+        self.gradient = np.zeros_like(self.weights)
+        self.moments = {name: np.zeros_like(self.weights) for name in MOMENTS[settings.optimizer]}
+        self.step = 0
+        self.keep = 1 - settings.dropout
+        self.masks = Masks(0)
+        self.w, self.g = self._named(self.weights), self._named(self.gradient)
+        count = (len(settings.layers or ()) + 1) * 3
+        stack = [k for k in range(0, count, 3)]  # linear layers stand at 0, 3, 6, …: activation and dropout between
+        self.layers = [tuple(_pair(part, f"stack.{k}") for part in (self.w, self.g)) for k in stack]
+        inputs = model.inputs
+        self.tables = [
+            None if table is None else np.asarray(table.detach().numpy())
+            for table in (inputs.user_features, inputs.item_features)
+        ]
+        self.embeds = inputs.user_vectors is not None
+        self.width = inputs.width
+        self.loss: Curves | None = None
+        self._registers = np.empty((2, 1))
+
+    def use(self, loss: Curves) -> None:
+        """Trains with this loss from now on."""
+        self.loss = loss
+        self._registers = loss.registers()
+
+    def epoch(self, rows: Rows, order: Array, number: int = 0) -> None:
+        """Trains once on `rows[order]`, in batches in that order."""
+        assert self.settings.batch_size is not None
+        self.masks.restart(epoch_seed(self.seed, number))
+        for start in range(0, len(order), self.settings.batch_size):
+            self._batch(rows, order[start : start + self.settings.batch_size], None)
+
+    def epoch_pairs(self, rows: Rows, drawn: Plan, number: int = 0) -> None:
+        """Trains once on the pairs of a plan."""
+        self.masks.restart(epoch_seed(self.seed, number))
+        for numbers, bounds in drawn.batches():
+            self._batch(rows, numbers, bounds)
+
+    def _batch(self, rows: Rows, numbers: Array, bounds: Array | None) -> None:
+        assert self.loss is not None
+        user, item = rows.user[numbers], rows.item[numbers]
+        context = None if rows.context is None else rows.context[numbers]
+        values, factors = self._forward(user, item, context, train=True)
+        slope = values[-1].numpy().reshape(-1)
+        c = self.loss
+        table = (c.cells, c.span, interpreter(), c.tape.code, c.tape.constant, self._registers)
+        label = rows.label[numbers]
+        if bounds is None:
+            row_slopes(slope, label.astype(slope.dtype), *table)
+        elif not pair_slopes(slope, label.astype(slope.dtype), bounds, *table):
+            return
+        back = values[-1]
+        for k in range(len(self.layers) - 1, -1, -1):
+            (weight, _), (weight_slope, bias_slope) = self.layers[k]
+            torch.mm(back.t(), values[k], out=weight_slope)
+            torch.sum(back, 0, out=bias_slope)
+            if k > 0 or self.embeds:
+                back = torch.mm(back, weight)
+            if k > 0:
+                _times(back.numpy().reshape(-1), factors[k - 1].reshape(-1))
+        if self.embeds:
+            dim = self.settings.dim
+            _scatter(back.numpy(), user, self.g["inputs.user_vectors"], 0, dim)
+            _scatter(back.numpy(), item, self.g["inputs.item_vectors"], dim, dim)
+        s = self.settings
+        decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
+        self.step += 1
+        nothing = self.gradient[:0]
+        step_dense(
+            KINDS[s.optimizer], self.weights, self.gradient, self.moments.get("first", nothing),
+            self.moments.get("second", nothing), self.step, s.lr, decay, inside, s.clip,
+        )  # fmt: skip
+
+    def _forward(
+        self, user: Array, item: Array, context: Array | None, *, train: bool
+    ) -> tuple[list[Tensor], list[Array]]:
+        """What goes into each layer, and at last the scores; and by what each activation multiplied."""
+        first = np.empty((len(user), self.width), self.weights.dtype)
+        parts: list[Any] = (
+            [(self.w["inputs.user_vectors"], user), (self.w["inputs.item_vectors"], item)] if self.embeds else []
+        )
+        parts += [(table, index) for table, index in zip(self.tables, (user, item)) if table is not None]
+        start = 0
+        for table, index in parts:
+            _gather(table, index, first, start)
+            start += table.shape[1]
+        if context is not None:
+            first[:, start:] = context
+        values, factors = [torch.from_numpy(first)], []
+        for k, ((weight, bias), _) in enumerate(self.layers):
+            out = torch.addmm(bias, values[-1], weight.t())
+            if k < len(self.layers) - 1:
+                flat = out.numpy().reshape(-1)
+                share = 65536
+                if train and self.keep < 1:
+                    share = max(1, round(self.keep * 65536))
+                factor = np.empty_like(flat)
+                _activate(flat, factor, np.uint64(self.masks.seed), np.uint64(self.masks.drawn), share)
+                if share < 65536 or (train and self.settings.dropout):
+                    self.masks.drawn += len(flat)
+                factors.append(factor)
+            values.append(out)
+        return values, factors
+
+    def scores(self, rows: Rows) -> Array:
+        """The score of each row, in the dtype of the weights."""
+        out = []
+        for start in range(0, len(rows), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            context = None if rows.context is None else rows.context[part]
+            out.append(self._forward(rows.user[part], rows.item[part], context, train=False)[0][-1].numpy()[:, 0])
+        return np.concatenate(out)
+
+    def largest(self) -> float:
+        """The largest parameter in size; NaN if one is NaN."""
+        return float(np.abs(self.weights).max())
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of all that a restart needs, under the names that the torch engine uses too."""
+        out = dict(self.w)
+        for name, moment in self.moments.items():
+            out.update({f"{name}:{key}": view for key, view in self._named(moment).items()})
+        if self.moments:
+            out["step"] = np.array(self.step)
+        return {name: np.array(array) for name, array in out.items()}
+
+    def load(self, arrays: dict[str, Array]) -> None:
+        """Goes back to what `arrays` gave."""
+        for name, view in self.w.items():
+            view[...] = arrays[name]
+        for moment, flat in self.moments.items():
+            for name, view in self._named(flat).items():
+                view[...] = arrays.get(f"{moment}:{name}", 0)
+        self.step = int(arrays.get("step", 0))
+        self.gradient[:] = 0
+
+    def _named(self, flat: Array) -> dict[str, Array]:
+        out = {}
+        start = 0
+        for name, shape in self.names.items():
+            size = int(np.prod(shape))
+            out[name] = flat[start : start + size].reshape(shape)
+            start += size
+        return out
+
+
+def _pair(views: dict[str, Array], layer: str) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(views[f"{layer}.weight"]), torch.from_numpy(views[f"{layer}.bias"])
+
+
+@numba.njit(**JIT)
+def _gather(table: Any, index: Any, out: Any, start: int) -> None:
+    for j in range(index.shape[0]):
+        for k in range(table.shape[1]):
+            out[j, start + k] = table[index[j], k]
+
+
+@numba.njit(**JIT)
+def _scatter(slope: Any, index: Any, out: Any, start: int, width: int) -> None:
+    for j in range(index.shape[0]):
+        for k in range(width):
+            out[index[j], k] += slope[j, start + k]
+
+
+@numba.njit(**JIT)
+def _times(x: Any, factor: Any) -> None:
+    for k in range(x.shape[0]):
+        x[k] *= factor[k]
+
+
+@numba.njit(**JIT)
+def _activate(x: Any, factor: Any, seed: Any, drawn: Any, share: int) -> None:
+    """LeakyReLU 0.2 and dropout in place; `factor` keeps by what each number was multiplied."""
+    n = x.shape[0]
+    up = x.dtype.type(65536 / share)
+    down = x.dtype.type(0.2) * up
+    zero = x.dtype.type(0.0)
+    if share == 65536:
+        for k in range(n):
+            factor[k] = up if x[k] > zero else down
+            x[k] *= factor[k]
+        return
+    for block in range((n + 3) // 4):
+        z = np.uint64(seed) + (np.uint64(drawn) + np.uint64(block)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+        for k in range(4 * block, min(n, 4 * block + 4)):
+            f = up if x[k] > zero else down
+            factor[k] = f if (z & np.uint64(0xFFFF)) < np.uint64(share) else zero
+            x[k] *= factor[k]
+            z = z >> np.uint64(16)
