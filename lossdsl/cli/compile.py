@@ -31,7 +31,7 @@ def command(
     formula: str, target: str | None, output: str | None, dialect: str, pairwise: bool, reduction: str, axis: str | None
 ) -> int:
     """Compile FORMULA to a file or source text that runs without lossdsl."""
-    from lossdsl.errors import LossError
+    from lossdsl.errors import LossError, MissingExtra
     from lossdsl.formula import parse
 
     target = target or _SUFFIXES.get(Path(output or "").suffix)
@@ -47,6 +47,8 @@ def command(
             _save(loss, target, str(output), pairwise or loss.pairwise, reduction, axis)
         else:
             _write(_source(loss, target, pairwise or loss.pairwise), output)
+    except MissingExtra:
+        raise  # an installation that lacks something is no finding about the formula
     except LossError as error:
         click.echo(f"lossdsl: {error}" if "\n" not in str(error) else str(error), err=True)
         return FINDINGS

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from lossdsl import __version__
-from lossdsl.errors import LossError
+from lossdsl.errors import LossError, MissingExtra
 
 # name -> (module, one line for --help). Listed by hand, so that `lossdsl --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,7 +25,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
     "compare": ("lossdsl.cli.compare", "Compare losses, each tuned with the same budget."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
+    "report": ("lossdsl.cli.report", "Write a report of a search, or of AutoLossGen's log, as HTML."),
     "serve": ("lossdsl.cli.serve", "Try formulas on a page, in a browser on this machine."),
+}
+
+# What a plain installation does not bring, and the extra that does.
+EXTRAS = {
+    **dict.fromkeys(("torch", "numba", "llvmlite", "pandas", "sklearn"), "train"),
+    **dict.fromkeys(("starlette", "uvicorn"), "web"),
+    "distributed": "cluster",
+    "matplotlib": "plot",
+    "hypothesis": "testing",
 }
 
 FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -115,15 +125,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader went away (`| head`). Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINE)
-    except (LossError, OSError) as error:
-        click.echo(f"lossdsl: {error}", err=True)
-        sys.exit(USAGE)
-    except Exception as error:  # the last border: a user never sees a traceback unless they ask for one
+    except Exception as error:  # the last border: a user sees no traceback unless they ask for one
         if os.environ.get("LOSSDSL_DEBUG"):
             raise
-        click.echo(
-            f"lossdsl: internal error, {type(error).__name__}: {error}\n"
-            "  hint: set LOSSDSL_DEBUG=1 to see where, and please report it",
-            err=True,
-        )
+        click.echo(f"lossdsl: {sentence(error)}", err=True)
         sys.exit(USAGE)
+
+
+def sentence(error: Exception) -> str:
+    """One sentence for what went wrong.
+
+    >>> from lossdsl.cli.main import sentence
+    >>> sentence(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    "this command needs the `train` extra: pip install 'lossdsl[train]'"
+    """
+    if isinstance(error, ModuleNotFoundError) and not isinstance(error, LossError):
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is not None:
+            return str(MissingExtra(extra, "this command"))
+    if isinstance(error, (LossError, OSError)):
+        return str(error)
+    return (
+        f"internal error, {type(error).__name__}: {error}\n"
+        "  hint: set LOSSDSL_DEBUG=1 to see where, and please report it"
+    )
