@@ -45,7 +45,7 @@ def read(text: str, dialect: str = "auto") -> Parsed:
     >>> show(read(r"-y\\log\\hat{y} - (1-y)\\log(1-\\hat{y})").tree)
     '-label*log(pred) - (1-label)*log(1-pred)'
     >>> show(read("Log ((pred + 1))", "autolossgen").tree)
-    'clamp(plog(clamp(pred + 1, 1e-5, 1e5)), 1e-5, 1e5)'
+    'clamp(plog(clamp(pred+1, 1e-5, 1e5)), 1e-5, 1e5)'
     """
     if dialect == "auto":
         return _automatic(text)
