@@ -52,8 +52,14 @@ class Cutter:
     """Finds the cells for all labels at once; `wanted` names the properties that need more cuts than the slopes do."""
 
     def __init__(
-        self, terms: dict[int, Terms], hints: dict[object, int], wanted: frozenset[str], seconds: float | None
+        self,
+        terms: dict[int, Terms],
+        hints: dict[object, int],
+        wanted: frozenset[str],
+        seconds: float | None,
+        least: dict[int, Fraction],
     ) -> None:
+        self.least = least
         self.terms = terms
         self.wanted = wanted
         budget = Budget(600_000, seconds)
@@ -85,6 +91,9 @@ class Cutter:
         slopes = {label: self.field.derivative(a) for label, a in roots.items()}
         for slope in slopes.values():
             self.sign(slope, low, high)
+        for label, m in self.least.items():
+            below = self.field.constant(fmpq(m.numerator, m.denominator))
+            self.sign(self.field.sub(roots[label], below), low, high)
         for make in self._more(slopes):
             try:
                 self.sign(make(), low, high)

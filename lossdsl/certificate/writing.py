@@ -16,6 +16,7 @@ from lossdsl.certificate.translation import Translation, rational
 from lossdsl.prover import points as prover
 from lossdsl.prover.field import RetryWithRoot
 from lossdsl.prover.limits import Undecided
+from lossdsl.verifier.constants import known
 from lossdsl.verifier.curves import Curve
 from lossdsl.verifier.intervals import Unbounded, exact_value
 from lossdsl.verifier.kernels import Quotient
@@ -107,7 +108,14 @@ class _Draft:
         self.seconds = seconds
 
     def write(self) -> None:
-        cutter, slices = self._cut()
+        cutter, slices = self._cut({})
+        least = self._least(cutter, slices)
+        limits = {y: Fraction(m) for y, (kind, m) in least.items() if kind == "limit"}
+        if limits:
+            try:
+                cutter, slices = self._cut(limits)
+            except Undecided:
+                least = {}
         translation = cutter.translation
         points = _places(slices, translation)
         self.entry["breakpoints"] = [_point_row(p) for p in points[1:-1]]
@@ -121,24 +129,36 @@ class _Draft:
             curves.append(made)
         proof = Proof(translation.table, self.labels, self.terms, points, cells)
         for name in self.wanted:
-            self._claim(name, proof)
+            self._claim(name, proof, least)
         self.entry["kernels"] = translation.rows
         self.entry["cells"] = [
             {"facts": facts.rows, "curves": {str(y): made[y].row() for y in self.labels}}
             for facts, made in zip(searches, curves)
         ]
 
-    def _cut(self) -> tuple[Cutter, list[Slice]]:
+    def _least(self, cutter: Cutter, slices: list[Slice]) -> dict[int, list[str]]:
+        """Where the loss is proved least at the label without being monotone: its limit there, or that it falls."""
+        if "minimum" not in self.wanted or "monotone" in self.wanted:
+            return {}
+        out: dict[int, list[str]] = {}
+        for y in self.labels:
+            value = slices[-1 if y == 1 else 0].values[y].elements[self.terms[y].root]
+            n, d = (cutter.translation.table.at(f, Fraction(y)) for f in cutter.translation.quotient(value))
+            top, below = known(n), known(d)
+            out[y] = ["limit", str(top / below)] if top is not None and below else ["falls", str(Fraction(1, 2**40))]
+        return out
+
+    def _cut(self, least: dict[int, Fraction]) -> tuple[Cutter, list[Slice]]:
         hints: dict[object, int] = {}
         for _ in range(8):
-            cutter = Cutter(self.terms, hints, frozenset(self.wanted), self.seconds)
+            cutter = Cutter(self.terms, hints, frozenset(self.wanted), self.seconds, least)
             try:
                 return cutter, cutter.run()
             except RetryWithRoot as retry:
                 hints = {retry.key: retry.n} | {k: v for k, v in hints.items() if k != retry.key}
         raise Undecided("the exact form needs too many different roots")
 
-    def _claim(self, name: str, proof: Proof) -> None:
+    def _claim(self, name: str, proof: Proof, least: dict[int, list[str]]) -> None:
         claim: dict[str, Any] = {}
         try:
             if name == "uses_label":
@@ -149,6 +169,8 @@ class _Draft:
                 claim["bound"] = _bound(proof)
             if name == "no_saturation":
                 claim["floors"] = {str(y): _floor(proof, y) for y in self.labels}
+            if name == "minimum" and least:
+                claim["least"] = {str(y): row for y, row in least.items()}
             strict = PROPERTIES[name](proof, claim)
             if strict is not None:
                 claim["strict"] = strict

@@ -23,7 +23,14 @@ def sign_towards_end(table: Kernels, f: Poly, d: Fraction, at_one: bool) -> int:
     """The sign of f for distances (0, d] from 0, or from 1; `Rejected` where it is not shown."""
     if not 0 < d <= Fraction(1, 4):
         raise Rejected("the piece at the end is too wide")
-    return _Near(table, d, at_one).sign(f)
+    return _Near(table, d, at_one).leading(f)[2]
+
+
+def leading_term(table: Kernels, f: Poly, d: Fraction, at_one: bool) -> tuple[Fraction, int, int]:
+    """a, k and the sign of f, whose size on (0, d] is t^a |L|^k times something between two positive numbers."""
+    if not 0 < d <= Fraction(1, 4):
+        raise Rejected("the piece at the end is too wide")
+    return _Near(table, d, at_one).leading(f)
 
 
 class _Near:
@@ -110,7 +117,8 @@ class _Near:
         logs = a.power(size, k) if k >= 0 else a.inverse(a.power(size, -k))
         return a.mul(a.exp(a.mul(a.rational(power), self.log_d)), logs)
 
-    def sign(self, f: Poly) -> int:
+    def leading(self, f: Poly) -> tuple[Fraction, int, int]:
+        """The powers of t and L in the leading term, and the sign of f."""
         a = self.arithmetic
         parts = self.sum(f)
         if not parts:
@@ -126,4 +134,4 @@ class _Near:
                 rest = a.add(rest, a.mul(a.magnitude(value), size))
         if compare(rest[1], a.magnitude(parts[lead])[0]) >= 0:
             raise Rejected("the leading term at the end does not outweigh the others")
-        return found * (-1) ** lead[1]
+        return *lead, found * (-1) ** lead[1]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from lossdsl.verifier.constants import known
 from lossdsl.verifier.curves import Curve
-from lossdsl.verifier.ends import sign_towards_end
+from lossdsl.verifier.ends import leading_term, sign_towards_end
 from lossdsl.verifier.facts import Facts
 from lossdsl.verifier.intervals import Interval, Intervals, Unbounded, compare
 from lossdsl.verifier.kernels import Kernels, Quotient
@@ -112,9 +113,54 @@ def monotone(proof: Proof, claim: dict[str, Any]) -> bool | None:
 
 
 def minimum(proof: Proof, claim: dict[str, Any]) -> bool | None:
-    """The infimum is the limit towards the label, because the loss never rises on the way there."""
-    monotone(proof, claim)
+    """The infimum is the limit towards the label.
+
+    Either the loss never rises on the way there, or the certificate names, for each label, that limit, which the loss
+    is never below, or a distance within which a leading term shows that it falls without bound.
+    """
+    if "least" not in claim:
+        monotone(proof, claim)
+        return None
+    rows = claim["least"]
+    if not isinstance(rows, dict) or set(rows) != {str(label) for label in proof.labels}:
+        raise Malformed("minimum needs the least value at each label, or none")
+    gradient(proof, claim)
+    for label in proof.labels:
+        row = rows[str(label)]
+        if not isinstance(row, list) or len(row) != 2 or row[0] not in ("limit", "falls"):
+            raise Malformed("the least value is a limit, or the loss falls")
+        if row[0] == "limit":
+            _least(proof, label, fraction(row[1]))
+        else:
+            _falls(proof, label, fraction(row[1]))
     return None
+
+
+def _least(proof: Proof, label: int, least: Fraction) -> None:
+    curves = [(cell, cell.curves[label]) for cell in proof.cells]
+    for i, (cell, curve) in enumerate(curves):
+        value = curve.values[curve.terms.root]
+        if cell.facts.need(_above(value, least), "the loss less its limit") * value.sign < 0:
+            raise Rejected(f"the loss is below {least} in cell {i} at label {label}")
+    value = curves[-1 if label == 1 else 0][1].values[proof.terms[label].root]
+    rest, below = (proof.table.at(f, Fraction(label)) for f in (_above(value, least), value.d))
+    if rest is None or rest or not known(below):
+        raise Rejected(f"{least} is not shown to be the limit at label {label}")
+
+
+def _above(value: Quotient, least: Fraction) -> Poly:
+    return value.n.scale(least.denominator) - value.d.scale(least.numerator)
+
+
+def _falls(proof: Proof, label: int, distance: Fraction) -> None:
+    cell = proof.cells[-1 if label == 1 else 0]
+    if not distance < (1 - cell.left.high if label == 1 else cell.right.low):
+        raise Rejected("the distance reaches beyond the cell")
+    value = cell.curves[label].values[proof.terms[label].root]
+    a, k, s = leading_term(proof.table, value.n, distance, label == 1)
+    b, j, t = leading_term(proof.table, value.d, distance, label == 1)
+    if s * t > 0 or not (a < b or (a == b and k > j)):
+        raise Rejected(f"the loss is not shown to fall without bound at label {label}")
 
 
 def no_dead_zone(proof: Proof, claim: dict[str, Any]) -> bool | None:

@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
 def _settled(claim: dict[str, Any], strict: bool | None) -> None:
     if claim.get("strict") is not strict:
         raise Rejected(f"it is claimed with strict {claim.get('strict')}, but what is shown is {strict}")
-    if not set(claim) <= {"strict", "at", "places", "bound", "floors"}:
+    if not set(claim) <= {"strict", "at", "places", "bound", "floors", "least"}:
         raise Malformed("a claim has other fields than it should")
 
 

@@ -63,6 +63,8 @@ HOLDS = {
     "-label*plog(pred) - (1-label)*plog(1-pred)": VALID,
     "max(log(pred) + 1, pred - 0.5)*(1-2*label)": VALID,
     "(label-pred)^2*exp(abs(label-pred))": VALID,
+    "(label-pred)^2*(1.001+(label-pred)^2-1.9*abs(label-pred))": ["minimum", "gradient"],
+    "label*log(1-pred) + (1-label)*log(pred) + 10*pred*(1-pred)": ["minimum", "domain"],
 }  # fmt: skip
 
 
@@ -369,6 +371,41 @@ def test_a_refuted_property_cannot_be_claimed(formula: str) -> None:
                 entry["proved"][name] = {**strict, **NEEDED.get(name, {})}
                 assert name in verify(sealed(entry)).entries[0].failed
             del entry["proved"][name]
+
+
+LEAST = {
+    "(label-pred)^2*(1.001+(label-pred)^2-1.9*abs(label-pred))": [
+        ["limit", "1/1000"], ["limit", "-1/1000"], ["falls", "1/1024"], ["rises", "0"], [],
+    ],
+    "label*log(1-pred) + (1-label)*log(pred) + 10*pred*(1-pred)": [
+        ["limit", "-1000"], ["falls", "1/2"], ["falls", "0"],
+    ],
+    "pred*(pred+label)": [["limit", "0"], ["limit", "2"], ["falls", "1/1024"]],
+    "-log(pred)": [["limit", "0"], ["falls", "1/1024"], ["limit", "-1"]],
+    "(label-pred)^2 - 3*pred*(1-pred)": [["limit", "0"], ["limit", "-1"], ["falls", "1/1024"]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", LEAST)
+def test_another_least_value_fails(formula: str) -> None:
+    entry = entry_of(formula)
+    for row in LEAST[formula]:
+        entry["proved"]["minimum"] = {"least": {"0": row, "1": row}}
+        assert "minimum" in verify(sealed(entry)).entries[0].failed
+
+
+REMOVABLE = [
+    "pinv(abs(pred-0.5))", "plog(relu(pred-0.5))", "if(abs(pred-0.5) <= 0, 1, pred)", "sign((pred-0.5)^2)*(1-2*label)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", REMOVABLE)
+def test_a_jump_on_a_place_alone_cannot_be_claimed_away(formula: str) -> None:
+    entry = entry_of(formula)
+    assert "domain" in entry["proved"]
+    entry["proved"] |= {"gradient": {}, "monotone": {"strict": False}, "minimum": {}}
+    failed = verify(sealed(entry)).entries[0].failed
+    assert set(failed) == {"gradient", "monotone", "minimum"}
 
 
 def test_the_domain_cannot_be_left_out_or_the_name_made_up() -> None:
