@@ -16,6 +16,7 @@ if (_ROOT / "pyproject.toml").is_file() and str(_ROOT) not in __path__:
     __path__.append(str(_ROOT))
 
 if TYPE_CHECKING:
+    from lossdsl.boosting import boosting_objective as boosting_objective
     from lossdsl.checking import check as check
     from lossdsl.equivalence import equivalent as equivalent
     from lossdsl.errors import LossError as LossError
@@ -40,6 +41,7 @@ _HOME = {
     "compile": "lossdsl.loss",
     "Loss": "lossdsl.loss",
     "equivalent": "lossdsl.equivalence",
+    "boosting_objective": "lossdsl.boosting",
 }
 _MODULES = frozenset({"recsys", "search", "testing", "grammar"})
 

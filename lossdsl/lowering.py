@@ -49,18 +49,44 @@ def lower(
     >>> lower(bpr, pairwise=True).uses_label
     False
     """
+    b, value, bound = _read(formula, axis, label, pairwise, dict(values or {}), frozenset(free))
+    slope = Slopes(b, b.input(axis)).of(value)
+    return _finish(b, axis, value, b.constant(0) if slope is None else slope, bound)
+
+
+def lower_slope(formula: str | Formula | Tree, axis: Axis = "score", *, label: Fraction | int | None = None) -> Program:
+    """The Program whose value is the slope of the loss, and whose slope is its curvature.
+
+    >>> program = lower_slope("(score-1)^2")
+    >>> program.steps[program.slope].constant
+    Fraction(2, 1)
+    """
+    b, value, bound = _read(formula, axis, label, False, {}, frozenset())
+    first = Slopes(b, b.input(axis)).of(value)
+    second = None if first is None else Slopes(b, b.input(axis)).of(first)
+    zero = b.constant(0)
+    return _finish(b, axis, zero if first is None else first, zero if second is None else second, bound)
+
+
+def _read(
+    formula: str | Formula | Tree,
+    axis: Axis,
+    label: Fraction | int | None,
+    pairwise: bool,
+    values: dict[str, Fraction | float],
+    free: frozenset[str],
+) -> tuple[Builder, int, dict[str, Fraction | None]]:
+    """A builder with the steps of the value, the number of its last, and the parameters' values."""
     tree = formula if isinstance(formula, Tree) else _tree(formula)
     used = names(tree.root)
     if axis == "pred" and "score" in used:
         raise LoweringError("the formula contains score, so it cannot be computed from pred alone")
     b = Builder()
-    bound = _bind(tree, dict(values or {}), frozenset(free), used)
+    bound = _bind(tree, values, free, used)
     if pairwise:
-        value = _pair(b, tree, axis, bound, "label" in used)
-    else:
-        value = _Reader(b, axis, bound, b.constant(label) if label is not None else None).read(tree.root)
-    slope = Slopes(b, b.input(axis)).of(value)
-    return _finish(b, axis, value, b.constant(0) if slope is None else slope, bound)
+        return b, _pair(b, tree, axis, bound, "label" in used), bound
+    fixed = b.constant(label) if label is not None else None
+    return b, _Reader(b, axis, bound, fixed).read(tree.root), bound
 
 
 def _tree(formula: str | Formula) -> Tree:

@@ -53,9 +53,9 @@ class _Slope(torch.autograd.Function):
 
 
 # Function.apply first looks for functorch wrappers, in Python; who calls `attach` has made sure that there are none.
-_apply = getattr(super(torch.autograd.Function, _Slope), "apply", _Slope.apply)
+_apply: Callable[..., Tensor] = getattr(super(torch.autograd.Function, _Slope), "apply", _Slope.apply)
 
 
 def attach(x: Tensor, label: Tensor, loss: float | Tensor, slope: Tensor, again: OnePass) -> Tensor:
     """Make `loss` the result of a node whose gradient in `x` is `slope`."""
-    return _apply(x, (slope, x, label, (x._version, label._version), again), loss)  # type: ignore[no-any-return]
+    return _apply(x, (slope, x, label, (x._version, label._version), again), loss)

@@ -71,6 +71,8 @@ class KernelPath(Path):
         """The loss; None where this way is not open, or an input lies outside of what is allowed."""
         if label is None or self._refuses_label:
             label = self._label(x, label)
+            if label is None:
+                return None
         if not (
             type(x) in _PLAIN
             and type(label) in _PLAIN
@@ -130,6 +132,8 @@ class ScriptPath(Path):
         """The loss; None where this way is not open, or an input lies outside of what is allowed."""
         if label is None or self._refuses_label:
             label = self._label(x, label)
+            if label is None:
+                return None
         if not (
             type(x) in _PLAIN
             and type(label) in _PLAIN

@@ -66,7 +66,7 @@ class Slopes:
         if number in b.powers:
             base, n = b.powers[number]
             return self._mul(b.emit("mul", b.constant(n), b.power(base, n - 1)), self.of(base))
-        return getattr(self, f"_{step.op}_rule")(number, args, t)  # type: ignore[no-any-return]
+        return getattr(self, f"_{step.op}_rule")(number, args, t)
 
     def _neg_rule(self, number: int, a: tuple[int, ...], t: list[int | None]) -> int | None:
         return self._neg(t[0])

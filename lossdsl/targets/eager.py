@@ -93,7 +93,7 @@ def run(
             registers.append(_PLAIN[op](*[registers[a] for a in args]))
         else:
             registers.append(_WITH_LIKE[op](*[registers[a] for a in args], x))
-    result = registers[-1]
+    result: Any = registers[-1]
     if not isinstance(result, Tensor) or result.shape != x.shape:
         result = _tensor(result, x).expand(x.shape)
     if x.requires_grad and not result.requires_grad:

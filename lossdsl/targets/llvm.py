@@ -80,7 +80,7 @@ class _Body:
             return "%y" if step.name == "label" else self.x
         a = [self.registers[n] for n in step.args]
         if op in ("add", "sub", "mul", "div", "neg", "abs", "sqrt", "select", "exp", "expm1", "log", "log1p", "tanh"):
-            return getattr(e, op)(*a)  # type: ignore[no-any-return]
+            return getattr(e, op)(*a)
         if op in ("sigmoid", "logsigmoid"):
             return self._score(op, step.args[0])
         if op in _COMPARE:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lossdsl.border import Border
-from lossdsl.program import Program, reachable
+from lossdsl.program import Axis, Program, reachable
 
 _UNARY = {
     "neg": "torch.neg", "abs": "torch.abs", "sign": "torch.sign", "relu": "torch.relu", "sqrt": "torch.sqrt",
@@ -107,7 +107,7 @@ class Text:
 
 def module(
     formula: str,
-    programs: Mapping[str, Program],
+    programs: Mapping[Axis, Program],
     reduction: str = "mean",
     pairwise: bool = False,
     labels: str | None = None,
@@ -139,7 +139,7 @@ def module(
 
 
 def module_source(
-    formula: str, programs: Mapping[str, Program], reduction: str, pairwise: bool, labels: str | None
+    formula: str, programs: Mapping[Axis, Program], reduction: str, pairwise: bool, labels: str | None
 ) -> list[str]:
     """The methods of `module` as TorchScript text."""
     border = Border(formula)
