@@ -184,9 +184,7 @@ class Bench:
         parts = np.split(trainer.scores(self._together), self._cuts)
         return [metrics.compute(self.metric, rows, part) for rows, part in zip(self.evaluations, parts)]
 
-    def fit(
-        self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf
-    ) -> Fit:
+    def fit(self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf) -> Fit:
         """One training from a fresh recommender to its early stop."""
         trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
         history: list[list[float]] = []

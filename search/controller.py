@@ -24,21 +24,21 @@ class Draws:
 class Controller(nn.Module):
     """Draws, node by node, an operator and then which earlier nodes feed it (attention over their states).
 
-    `sample_operator` and `sample_operand` False are the original's greedy modes: the most probable one is taken.
+        `sample_operator` and `sample_operand` False are the original's greedy modes: the most probable one is taken.
 
-    Three traits of the original are kept, because they are part of the method as published: one operator is drawn for
-    each of the three inputs too, changes nothing in the graph and counts in log-probability and entropy; the next
-    input of the LSTM averages the states of the nodes that were *not* chosen; the log-probability of a second operand
-    is that of the full distribution, though it is drawn with the first one excluded.
+        Three traits of the original are kept, because they are part of the method as published: one operator is drawn
+        for each of the three inputs too, changes nothing in the graph and counts in log-probability and entropy; the
+        next input of the LSTM averages the states of the nodes that were *not* chosen; the log-probability of a
+        second operand is that of the full distribution, though it is drawn with the first one excluded.
 
-    >>> import torch
-    >>> from lossdsl.search.controller import Controller
-    >>> from lossdsl.search.settings import ControllerSettings
-from lossdsl.search.space import Space
-    >>> controller = Controller(Space(nodes=4), generator=torch.Generator().manual_seed(0))
-    >>> draws = controller.draw(8, torch.Generator().manual_seed(1))
-    >>> len(draws.graphs), len(draws.graphs[0].steps), tuple(draws.log_prob.shape)
-    (8, 4, (8,))
+        >>> import torch
+        >>> from lossdsl.search.controller import Controller
+        >>> from lossdsl.search.settings import ControllerSettings
+    from lossdsl.search.space import Space
+        >>> controller = Controller(Space(nodes=4), generator=torch.Generator().manual_seed(0))
+        >>> draws = controller.draw(8, torch.Generator().manual_seed(1))
+        >>> len(draws.graphs), len(draws.graphs[0].steps), tuple(draws.log_prob.shape)
+        (8, 4, (8,))
     """
 
     def __init__(

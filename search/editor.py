@@ -144,9 +144,7 @@ class Editor(nn.Module):
             operands, takes, _, _ = MOVES[OPERATIONS[operation]]
             # The network numbers its nodes with all slots, a recipe with the filled ones.
             places = [k if k < len(LEAVES) + filled else k - (self.slots - filled) for k in (first, second)]
-            edits.append(
-                Edit(operation, places[0], places[1] if operands == 2 else -1, constant if takes else -1)
-            )
+            edits.append(Edit(operation, places[0], places[1] if operands == 2 else -1, constant if takes else -1))
         return tuple(edits)
 
 

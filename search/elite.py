@@ -48,6 +48,3 @@ def texts(members: Sequence[tuple[float, Node]]) -> list[Any]:
 def trees(state: Sequence[Any]) -> list[tuple[float, Node]]:
     """The way back from `texts`."""
     return [(float(reward), read(text).tree.root) for reward, text in state]
-
-
-

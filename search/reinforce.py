@@ -113,5 +113,3 @@ class ControllerStrategy:
         self.recent = deque(meta["recent"], maxlen=RECENT)
         self.baseline = meta["baseline"]
         self.rng = generator_from(meta["rng"])
-
-

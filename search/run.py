@@ -27,6 +27,7 @@ from lossdsl.search.verdict import Judge
 
 RECENT = 100
 ARCHIVE = 64
+_TRIED_PROOFS = 20
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,17 @@ class Search:
             self.rank(lambda: self.clock.late(share))
         except OutOfTime:
             pass
+        if not self.finals:
+            self._settle_for_the_reward()
         return self.best()
+
+    def _settle_for_the_reward(self) -> None:
+        """A run too short to rank anything: the proved loss of the best reward is the result, with that reward."""
+        for entry in self.archive[:_TRIED_PROOFS]:
+            verdict = entry.verdict or self.judge.verdict(entry.formula)
+            if verdict == "valid":
+                self.finals[entry.formula] = replace(entry, verdict=verdict, final=entry.reward)
+                return
 
     def best(self) -> Entry | None:
         """The smallest of the proved losses that are as good as the best of them."""
@@ -293,5 +304,3 @@ class Search:
         self.firsts = deque(meta["firsts"], maxlen=RECENT)
         self.rewards = deque(meta["rewards"], maxlen=RECENT)
         self.rng = generator_from(meta["rng"])
-
-

@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 @click.command("search", epilog="Example: lossdsl search --model biasedmf --data demo --budget 2m --run-dir runs/first")
 @click.option("--model", type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), help="The recommender.")
 @click.option("--data", "source", metavar="D", help="demo, ml-100k, or a file or folder.  [default: demo]")
-@click.option("--task", type=click.Choice(["explicit", "implicit"]),
-              help="Labels as in the file, or sampled negatives and a full ranking.  [default: explicit]")
-@click.option("--strategy", type=click.Choice(["controller", "ppo", "evolution", "random"]),
-              help="What proposes the losses.  [default: controller]")
+@click.option(
+    "--task",
+    type=click.Choice(["explicit", "implicit"]),
+    help="Labels as in the file, or sampled negatives and a full ranking.  [default: explicit]",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["controller", "ppo", "evolution", "random"]),
+    help="What proposes the losses.  [default: controller]",
+)
 @click.option("--budget", metavar="B", help="A time such as 90s, 10m or 2h, or 500trials.  [default: 10m]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole run.  [default: 0]")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written.  [default: runs/<time>]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
-@click.option("--workers", type=click.IntRange(min=1),
-              help="Candidates trained side by side.  [default: the number of cores]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Candidates trained side by side.  [default: the number of cores]"
+)
 @click.option("--preset", type=click.Choice(["autolossgen"]), help="The published method, not the practical search.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings as TOML.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",

@@ -1,0 +1,88 @@
+"""Logs of the original program: its two scripts' numbers, and the truth beside them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lossdsl.cli.report import command
+from lossdsl.errors import LossError
+from lossdsl.formula import parse
+from lossdsl.search.oldlog import HEAD, as_csv, log_page, read_log, summary, valid_check
+
+LOG = """INFO:root:Init: \t train= 0.501 validation= 0.502 test= 0.503 [0.4 s] auc
+INFO:root:Best auc during controller train: 0.492; Starting auc: 0.214
+INFO:root:1 / (((pred * label) + max(label , 1)))
+INFO:root:Epoch     1 [21.3 s]\t train= 0.457227 validation= 0.500000 test= 0.447619 [0.1 s] auc
+INFO:root:Best auc during controller train: 0.508; Starting auc: 0.500
+INFO:root:(Log (pred)) ^ 2
+INFO:root:Epoch     2 [27.6 s]\t train= 0.453294,0.4 validation= 0.510000,0.4 test= 0.447619,0.4 [0.1 s] auc,rmse
+INFO:root:Best auc during controller train: 0.508; Starting auc: 0.500
+INFO:root:1 / (((pred * label) + max(label , 1)))
+INFO:root:Epoch     3 [27.6 s]\t train= 0.46 validation= 0.52 test= 0.45 [0.1 s] auc
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log_0.txt"
+    path.write_text(LOG)
+    return path
+
+
+def test_epochs_metrics_and_formulas(log: Path) -> None:
+    rows = read_log(log)
+    assert [(r.epoch, r.train, r.validation, r.test) for r in rows] == [
+        (1, 0.457227, 0.5, 0.447619), (2, 0.453294, 0.51, 0.447619), (3, 0.46, 0.52, 0.45)]  # fmt: skip
+    assert rows[0].formula == rows[2].formula == "1 / (((pred * label) + max(label , 1)))"
+
+
+@pytest.mark.parametrize(
+    ("formula", "count"),
+    [
+        # By hand: at label 1 the slope must be below -1e-6 to count, at label 0 above 1e-6; 1,000 points each.
+        ("(label + - (pred)) ^ 2", 2000),
+        ("- ((label * pred))", 1000),
+        ("(pred * label)", 0),
+        ("pred", 0),
+        ("1 / ((label + pred))", 1000),
+        ("max(pred , label)", 1000),
+    ],
+)
+def test_the_count_of_the_original_script(formula: str, count: int) -> None:
+    assert valid_check(parse(formula, "autolossgen-plain"), formula) == count
+
+
+def test_the_table_has_both(log: Path) -> None:
+    rows = list(csv.reader(io.StringIO(as_csv(read_log(log)))))
+    assert tuple(rows[0]) == HEAD
+    assert rows[2][4:7] == ["0", "invalid", "invalid"]
+    assert "2 distinct formulas" in summary(read_log(log))
+    assert "<svg" in log_page(log, read_log(log))
+
+
+def test_the_command_reads_a_log(log: Path, tmp_path: Path) -> None:
+    out, sheet = tmp_path / "out.html", tmp_path / "out.csv"
+    result = CliRunner().invoke(command, ["--from-log", str(log), "-o", str(out), "--csv", str(sheet)])
+    assert result.exit_code == 0, result.output
+    assert "3 epochs" in result.output and out.is_file() and len(sheet.read_text().splitlines()) == 4
+
+
+def test_a_file_of_formulas_is_a_log_too(tmp_path: Path) -> None:
+    path = tmp_path / "formulas.txt"
+    path.write_text("(pred) ^ 2\n(label * 1 / (pred))\n")
+    assert [r.formula for r in read_log(path)] == ["(pred) ^ 2", "(label * 1 / (pred))"]
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.txt"
+    path.write_text("nothing here\n")
+    with pytest.raises(LossError, match="no formula"):
+        read_log(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LossError, match="not a text file"):
+        read_log(path)
