@@ -73,7 +73,19 @@ def breach(tree: Tree) -> Breach | None:
     """
     count: dict[Node, int] = {}
     depth: dict[Node, int] = {}
-    for node in walk(tree.root):
+    found = _size(tree.root, count, depth)
+    if found is not None:
+        return found
+    deep, many = depth[tree.root] > MAX_BRACKETS, count[tree.root] + 9 * len(tree.where) > 150
+    if deep or many or any(isinstance(node, Name) and len(node.name) > 30 for node in count):
+        found = _unreadable(tree)
+        if found is not None:
+            return found
+    return _powers(tree)
+
+
+def _size(root: Node, count: dict[Node, int], depth: dict[Node, int]) -> Breach | None:
+    for node in walk(root):
         args = node.args if isinstance(node, Apply) else ()
         count[node] = 1 + sum(count[a] for a in args)
         depth[node] = 1 + max((depth[a] for a in args), default=0)
@@ -88,12 +100,7 @@ def breach(tree: Tree) -> Breach | None:
                 node,
                 "shorten the formula; in a long sum, add up the constants first",
             )
-    deep, many = depth[tree.root] > MAX_BRACKETS, count[tree.root] + 9 * len(tree.where) > 150
-    if deep or many or any(isinstance(node, Name) and len(node.name) > 30 for node in count):
-        found = _unreadable(tree)
-        if found is not None:
-            return found
-    return _powers(tree)
+    return None
 
 
 def _unreadable(tree: Tree) -> Breach | None:
@@ -183,9 +190,17 @@ def _constant(node: Node, env: dict[str, Fraction], known: dict[Node, Fraction |
     return result
 
 
+def check_size(root: Node, source: str) -> None:
+    """Raise `LossSyntaxError` where a tree is too large or too deep; its operators need not be the language's yet."""
+    _raise(_size(root, {}, {}), source)
+
+
 def check_tree(tree: Tree, source: str) -> None:
     """Raise `LossSyntaxError` where a tree that was read from `source` breaks a limit."""
-    found = breach(tree)
+    _raise(breach(tree), source)
+
+
+def _raise(found: Breach | None, source: str) -> None:
     if found is not None:
         span = found.node.span if found.node is not None and found.node.span else Span(0, len(source))
         raise LossSyntaxError(found.code, found.message, source, span, found.hint)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from lossdsl.errors import LossError, LossSyntaxError, Span
-from lossdsl.grammar.limits import check_text, check_tree
+from lossdsl.grammar.limits import check_size, check_text
 from lossdsl.grammar.naming import finish
 from lossdsl.grammar.operators import ALIASES
 from lossdsl.grammar.parser import Parsed
@@ -186,7 +186,7 @@ def _other(text: str, dialect: str) -> Parsed:
         from lossdsl.grammar.dialects import latex
 
         root, notes, members = latex.read_root(text, end, frozenset(defined))
-    check_tree(Tree(root, where), text)  # before anything compares parts with each other
+    check_size(root, text)  # before anything compares parts with each other
     mark = Mark(text)
     root, reduction = strip_reductions(root, mark, defined)
     if reduction is not None:

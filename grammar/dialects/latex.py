@@ -16,9 +16,9 @@ from lossdsl.grammar.dialects.latex_functions import OPENS, Functions
 from lossdsl.grammar.dialects.latex_scan import WORD_FUNCTIONS, scan
 from lossdsl.grammar.dialects.meaning import COMPARISONS
 from lossdsl.grammar.dialects.scan import Token, apply, check_brackets, number
-from lossdsl.grammar.limits import check_tree
+from lossdsl.grammar.limits import check_size
 from lossdsl.grammar.operators import ALIASES
-from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, Tree
+from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number
 
 _COUNTS = frozenset("N n M m B K T D S U".split())  # how many predictions a sum runs over
 
@@ -32,7 +32,7 @@ def read_root(source: str, end: int, defined: Collection[str]) -> tuple[Node, li
     root = reader.expression()
     if reader.next.kind != "end":
         raise reader.surplus()
-    check_tree(Tree(root), source)  # before anything compares parts with each other
+    check_size(root, source)  # before anything compares parts with each other
     root, pairs = reader.settle(root)
     return root, list(dict.fromkeys(reader.notes)), pairs
 

@@ -305,3 +305,13 @@ def test_deep_and_long_input_is_refused_quickly() -> None:
     with pytest.raises(LossSyntaxError) as caught:
         read(doubling, "python")
     assert caught.value.code == "LD032"
+
+
+def test_a_mean_around_a_long_formula_or_a_long_name_is_dropped_all_the_same() -> None:
+    long = " + ".join(["p*y"] * 60)
+    assert read(f"({long}).mean()", "python").tree == read(long, "python").tree
+    name = "a_parameter_with_a_name_of_more_than_thirty_letters"
+    assert show(read(f"torch.mean({name}*p) where {name} = 2", "python").tree) == f"{name}*pred where {name} = 2"
+    with pytest.raises(LossSyntaxError) as caught:
+        read(f"torch.mean({name}*p)", "python")
+    assert caught.value.code == "LD003"
