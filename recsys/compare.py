@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -329,17 +330,17 @@ class _Workers:
 
     def run(self, jobs: Sequence[_Job]) -> Iterable[Trained]:
         """The trainings in the order of the jobs."""
-        waiting = []
+        waiting: list[Callable[[], Trained]] = []
         for job in jobs:
             done = self._found(job)
             if done is not None:
-                waiting.append(lambda done=done: done)
+                waiting.append(partial(_same, done))
             elif isinstance(self.pool, ProcessPoolExecutor):
                 waiting.append(self.pool.submit(_train_kept, job).result)
             elif self.pool is not None:
                 waiting.append(self.pool.submit(_train, job, self.data).result)
             else:
-                waiting.append(lambda job=job: _train(job, self.data))
+                waiting.append(partial(_train, job, self.data))
         for job, result in zip(jobs, waiting):
             trained = result()
             self._store(job, trained)
@@ -365,9 +366,15 @@ class _Workers:
         if path is None or path.is_file():
             return
         aside = path.with_suffix(".tmp.npz")
-        facts = {name: np.array(getattr(trained, name)) for name in ("value", "epoch", "last", "stopped", "scores")}
+        facts: dict[str, Any] = {
+            name: np.array(getattr(trained, name)) for name in ("value", "epoch", "last", "stopped", "scores")
+        }
         np.savez(aside, **facts)
         aside.replace(path)
+
+
+def _same(trained: Trained) -> Trained:
+    return trained
 
 
 _kept: list[Dataset] = []

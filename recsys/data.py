@@ -158,7 +158,7 @@ def _triples(train: Path, reading: Reading) -> Dataset:
 
 
 def _with_features(data: Dataset, folder: Path, name: str, user: str, item: str) -> Dataset:
-    found = {}
+    found: dict[str, Any] = {}
     for side, key, prefix, ids in (("user", user, "u_", data.user_ids), ("item", item, "i_", data.item_ids)):
         path = folder / f"{name}.{side}.csv"
         if path.is_file():

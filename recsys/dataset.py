@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from lossdsl.errors import LossError
 
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
+Ints = Array  # int32 once it is in Rows
+Floats = Array  # float32 there
 
 SPLITS = ("train", "validation", "test")
 
@@ -195,7 +195,7 @@ def from_columns(
         Rows(user, item, columns.label.astype(np.float32), columns.context)
         for user, item, columns in zip(users, items, parts.values())
     ]
-    data = Dataset(name, *rows, user_ids=user_ids, item_ids=item_ids, notes=notes)
+    data = Dataset(name, rows[0], rows[1], rows[2], user_ids=user_ids, item_ids=item_ids, notes=notes)
     if duplicates == "error":
         _no_leak(data)
     validate(data, graded=graded)

@@ -58,7 +58,7 @@ def documents(name: str, train: list[Path], validation: list[Path], test: list[P
             raise DataError(f"{name}: {split} has the grade {grade.min():g}; grades begin at 0")
         rows.append(Rows(np.searchsorted(ids, queries[split]), np.arange(start, start + len(grade)), grade))
         start += len(grade)
-    data = Dataset(name, *rows, user_ids=ids, item_ids=np.arange(start), item_features=features, documents=True)
+    data = Dataset(name, rows[0], rows[1], rows[2], ids, np.arange(start), item_features=features, documents=True)
     validate(data, graded=True)
     return data
 

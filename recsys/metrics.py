@@ -8,7 +8,6 @@ prediction take `sigmoid(score)`, and call it positive above 1/2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -113,7 +112,7 @@ def measure(rows: Rows, score: Array, names: tuple[str, ...]) -> dict[str, float
     return {name: compute(name, rows, score) for name in names}
 
 
-def per_user(name: str, rows: Rows, score: Array) -> dict[str, Any]:
+def per_user(name: str, rows: Rows, score: Array) -> dict[int, float]:
     """Not a mean: the metric of each user who has one, for `gauc` and the ranking metrics, as user → value."""
     base = metric(name)
     order = np.argsort(rows.user, kind="stable")

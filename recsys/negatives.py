@@ -63,7 +63,7 @@ def _draw(
                 z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
                 z = z ^ (z >> np.uint64(31))
                 if uniform:
-                    item = np.int64(((z >> np.uint64(32)) * np.uint64(items)) >> np.uint64(32))
+                    item: Any = np.int64(((z >> np.uint64(32)) * np.uint64(items)) >> np.uint64(32))
                 else:
                     item = np.searchsorted(ladder, np.float64(z >> np.uint64(11)) * 2.0**-53, side="right")
                     item = min(item, items - 1)
@@ -130,5 +130,5 @@ def evaluation_rows(data: Dataset, split: str, *, task: str, count: int, seed: i
     if count:
         return with_negatives(positives, Known(data.users, data.items, *everything), count, seed)
     before = {"train": (), "validation": (data.train,), "test": (data.train, data.validation)}[split]
-    seen = Known(data.users, data.items, *(before or (data.train.take(slice(0, 0)),)))
+    seen = Known(data.users, data.items, *(before or (data.train.take(np.arange(0)),)))
     return full_ranking(positives, seen, data.users)

@@ -65,7 +65,7 @@ class Plan:
 def plan(where: Groups, batch: int, seed: int) -> Plan:
     """Draws an epoch: users in random order, rows of each too, in groups of at most `batch` rows that fill up batches.
 
-    A group that fits is never cut, so a query keeps all its pairs; a longer one is cut into equal pieces.
+    A group that fits is never cut, so a query keeps all its pairs; a longer one fills whole batches.
     """
     users = np.arange(where.count, dtype=np.int32)
     shuffle(users, np.uint64(seed))
@@ -95,7 +95,7 @@ def _fill(index: Any, start: Any, users: Any, batch: int, seed: Any, order: Any,
         shuffle(order[pos : pos + n], seed + np.uint64(u))
         pieces = (n + batch - 1) // batch
         for p in range(pieces):
-            size = n * (p + 1) // pieces - n * p // pieces
+            size = min(batch, n - p * batch)
             if filled + size > batch and filled > 0:
                 count += 1
                 batches[count] = g

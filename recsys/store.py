@@ -82,7 +82,8 @@ def save(result: TrainResult, path: str | Path) -> None:
     # Both files are written aside and moved in, so that a full disk or a Ctrl-C leaves the old model or the new one.
     aside = Path(tempfile.mkdtemp(dir=path))
     try:
-        np.savez(aside / WEIGHTS, **run.state.arrays)
+        arrays: dict[str, Any] = dict(run.state.arrays)
+        np.savez(aside / WEIGHTS, **arrays)
         (aside / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         for name in (WEIGHTS, FACTS):
             os.replace(aside / name, path / name)

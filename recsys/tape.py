@@ -72,7 +72,8 @@ def tape(program: Program, parameters: Mapping[str, float] | None = None) -> Tap
             target = free.pop()
         else:
             target, count = count, count + 1
-        code.append((CODES[op], target, *(*args, 0, 0, 0)[:3]))
+        a, b, c = (*args, 0, 0, 0)[:3]
+        code.append((CODES[op], target, a, b, c))
         constants.append(constant)
         free.extend(released)
         return target

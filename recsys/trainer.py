@@ -119,13 +119,14 @@ class Trainer:
     def use(self, loss: Any) -> None:
         """Goes on with another loss; parameters and moments stay as they are."""
         objective = as_objective(loss)
-        if self.engine.name == "fused":
+        engine: Any = self.engine
+        if engine.name == "fused":
             curves = objective.curves(pairs=bool(self.settings.pairs), dtype=self.settings.dtype)
             if curves is None:
                 raise SettingsError("the fused engine needs a formula; this loss is a callable")
-            self.engine.use(curves)
+            engine.use(curves)
         else:
-            self.engine.use(objective)
+            engine.use(objective)
         self.objective = objective
 
     def epoch(self, rows: Rows | None = None, *, limit: int | None = None) -> None:

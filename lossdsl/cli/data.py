@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -21,7 +22,7 @@ def command() -> None:
 @click.argument("source", metavar="NAME|PATH")
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(source: str, as_json: bool, **reading: object) -> int:
+def show(source: str, as_json: bool, **reading: Any) -> int:
     """Summarize a data set: users, items, rows and positives of each split."""
     from lossdsl.recsys.data import load
     from lossdsl.recsys.describe import describe
