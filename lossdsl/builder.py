@@ -127,7 +127,10 @@ class Builder:
         if known is not None:
             return known
         if self._depth < DEEPEST_REWRITE:
-            for row in BY_OPERATOR.get(op, ()):
+            given = {self.steps[a].op for a in args}
+            for row, needed in BY_OPERATOR.get(op, ()):
+                if not needed <= given:
+                    continue
                 found = self._match_args(row.match[1:], args, {}, op in COMMUTES)
                 if found is not None:
                     self._depth += 1

@@ -88,7 +88,12 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("x-(-z)", "x+z", ("sub", "x", ("neg", "z")), ("add", "x", "z")),
 )  # fmt: skip
 
-BY_OPERATOR: dict[str, tuple[Rewrite, ...]] = {
-    str(op): tuple(row for row in REWRITES if row.match[0] == op)
+def _arguments(row: Rewrite) -> frozenset[str]:
+    """Operations that have to be among the arguments; most rows fail this look, which costs nearly nothing."""
+    return frozenset(str(p[0]) for p in row.match[1:] if isinstance(p, tuple))
+
+
+BY_OPERATOR: dict[str, tuple[tuple[Rewrite, frozenset[str]], ...]] = {
+    str(op): tuple((row, _arguments(row)) for row in REWRITES if row.match[0] == op)
     for op in dict.fromkeys(row.match[0] for row in REWRITES)
 }
