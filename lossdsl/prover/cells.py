@@ -207,6 +207,9 @@ class _Cutter:
     def _choose(self, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[tuple[Point, Point, Element]]:
         """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
         parts = self._parts(a, cell)
+        if not smooth and cell.low is cell.high and parts[0].sign == 0:
+            # The place was cut out by another part, such as abs; the switch happens here all the same.
+            self.torn.append(cell.low)
         merged: list[Part] = []
         for part in parts:
             touching = smooth and len(merged) > 1 and merged[-1].low is merged[-1].high and merged[-2].sign == part.sign

@@ -13,6 +13,7 @@ from typing import Any
 
 from flint import arb, fmpq, fmpq_poly
 
+from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.field import Element, Field, Poly
 from lossdsl.prover.limits import Budget
 from lossdsl.prover.numeric import precision, sign_of_ball
@@ -346,7 +347,8 @@ class Expansion:
             groups.setdefault(tuple(order), {}).setdefault(tuple(kernels), {})[monomial[0]] = int(c)
         if len(groups) == 1:
             ((order_key, group),) = groups.items()
-            return self._group(group), {i: e for i, e in order_key if e}
+            germ = self._group(group)
+            return (germ if known else self._settle(f, germ)), {i: e for i, e in order_key if e}
         # The leading group has to be the largest in every tower: each other one carries more of what dies.
         lead = min(groups, key=lambda o: [e for _, e in o])
         total = self._group(groups[lead])
@@ -367,6 +369,28 @@ class Expansion:
         if not total:
             raise NoGerm
         return total, {i: e for i, e in lead if e}
+
+    def _settle(self, f: Poly, germ: Germ) -> Germ:
+        """Takes out leading coefficients that are zero, which balls around numbers such as e cannot show."""
+        if self.end.at is None:
+            return germ
+        g = f
+        for order in range(4):
+            place = (order * self.m, 0)
+            if not germ or self.lead(germ)[0] < place[0]:
+                break
+            if self.lead(germ) == place:
+                if isinstance(germ[place], fmpq) or sign_of_ball(germ[place]):
+                    break
+                # The coefficient of t^order is zero if the derivative of that order is.
+                if not vanishes_at(self.field, g, self.end.at, self.budget):
+                    break
+                germ = {ak: c for ak, c in germ.items() if ak != place}
+            slope = self.field.poly_slope(g)
+            if not slope.d.is_constant():
+                break
+            g = slope.n
+        return germ
 
     def _group(self, group: dict[tuple[int, ...], dict[int, int]]) -> Germ:
         total: Germ = {}

@@ -387,14 +387,15 @@ class Field:
             elif kernel.kind == "free":
                 found = self.zero
             elif kernel.kind == "log":
-                found = self.mul(self._poly_slope(kernel.poly), self.quotient(UNIT, kernel.poly))
+                found = self.mul(self.poly_slope(kernel.poly), self.quotient(UNIT, kernel.poly))
             else:
                 factor = self.quotient(GENERATORS[i + 1], kernel.n * kernel.poly)
-                found = self.mul(self._poly_slope(kernel.poly), factor)
+                found = self.mul(self.poly_slope(kernel.poly), factor)
             self._derivatives[i] = found
         return found
 
-    def _poly_slope(self, f: Poly) -> Element:
+    def poly_slope(self, f: Poly) -> Element:
+        """d/dx of a polynomial."""
         result = Element(f.derivative(0), UNIT)
         degrees = f.degrees()
         for i in range(len(self.kernels)):
@@ -408,10 +409,10 @@ class Field:
         if a.d.is_constant():
             if a.n.is_constant():
                 return self.zero
-            top = self._poly_slope(a.n)
+            top = self.poly_slope(a.n)
             return self.quotient(top.n, top.d * a.d)
         top = self.sub(
-            self.mul(self._poly_slope(a.n), Element(a.d, UNIT)), self.mul(Element(a.n, UNIT), self._poly_slope(a.d))
+            self.mul(self.poly_slope(a.n), Element(a.d, UNIT)), self.mul(Element(a.n, UNIT), self.poly_slope(a.d))
         )
         return self.quotient(top.n, top.d * a.d**2)
 

@@ -529,7 +529,7 @@ class _Search:
         field = self.signs.field
         if guess.q > 10**4 or not self._is_zero(guess):
             return False
-        slope = field._poly_slope(self.g)
+        slope = field.poly_slope(self.g)
         if not slope.is_zero and not vanishes_at(field, slope.n, guess, self.signs.budget):
             return False
         self._add(rational_point(guess))

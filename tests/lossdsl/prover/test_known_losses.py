@@ -148,3 +148,23 @@ def test_pairs_without_label_are_judged_at_label_one() -> None:
     assert (alone.verdict, as_pairs.verdict) == ("invalid", "valid")
     assert alone.properties["uses_label"].mend == "for pairs, add --pairwise"
     assert "uses_label" not in as_pairs.properties
+
+
+TORN = [
+    "pinv(abs(score))", "pinv(abs(pred-0.5))", "plog(abs(pred-0.5))", "psqrt(abs(pred-0.5))", "sign(max(pred-0.5, 0))",
+    "if(abs(pred-0.5) <= 0, 1, 2)", "if(relu(pred-0.5) <= 0, 1, 2)", "sign(min(pred-0.5, 0))", "pinv(sqrt(abs(score)))",
+    "pinv(square(pred-0.5))", "sign(abs(max(pred, 0.5)-0.5))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", TORN)
+def test_a_switch_where_another_part_has_its_kink(text: str) -> None:
+    finding = check(text, timeout=None).properties["gradient"]
+    assert finding.status == "refuted"
+    assert finding.witness is not None
+    assert finding.witness.at["score" if "score" in text else "pred"] == ("0" if "score" in text else "1/2")
+
+
+@pytest.mark.parametrize("text", ["abs(abs(pred-0.5))", "max(abs(pred-0.5), 0)", "if(abs(pred-0.5) <= 0, 0, pred-0.5)"])
+def test_a_switch_that_changes_nothing_tears_nothing(text: str) -> None:
+    assert check(text, timeout=None).properties["gradient"].status == "proved"
