@@ -141,12 +141,14 @@ def _machine_code(program: Program, backend: str) -> bool:
             raise LossError("the llvm backend takes constant exponents and no trainable parameters")
         return False
     try:
-        llvm.machine_key()
+        fit = llvm.available()
     except ImportError:
         if backend == "llvm":
             raise MissingExtra("train", "the llvm backend") from None
         return False
-    return True
+    if not fit and backend == "llvm":
+        raise LossError("the llvm backend needs llvmlite 0.44 or newer")
+    return fit
 
 
 def _bound_run(instructions: tuple[eager.Instruction, ...]) -> Callable[..., Tensor]:

@@ -146,7 +146,7 @@ class Loss(nn.Module):
             loss = own.script_of(axis, how).through(x, x.detach(), label)
         if weight is not None:
             loss = _reduce(loss * weight, own.reduction)
-        return loss if given not in _HALVES or torch.is_autocast_enabled(x.device.type) else loss.to(given)
+        return loss if given not in _HALVES or _autocast(x.device.type) else loss.to(given)
 
     # -- the border
 
@@ -284,6 +284,13 @@ def compile(
         backend=backend,
         validate=validate,
     )
+
+
+def _autocast(device: str) -> bool:
+    try:
+        return torch.is_autocast_enabled(device)
+    except TypeError:  # before PyTorch 2.4
+        return torch.is_autocast_cpu_enabled() if device == "cpu" else torch.is_autocast_enabled()
 
 
 # The properties that decide the verdict.

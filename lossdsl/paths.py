@@ -17,7 +17,7 @@ from lossdsl.program import Program
 from lossdsl.targets import llvm, scripted
 
 _transforms_active = torch._C._are_functorch_transforms_active
-_compiling = torch.compiler.is_compiling
+_compiling = getattr(torch.compiler, "is_compiling", bool)  # PyTorch 2.2 has none
 _forward_ad = torch.autograd.forward_ad
 _grad_enabled = torch.is_grad_enabled
 _empty_like, _scalar, _single, _strided = torch.empty_like, torch.scalar_tensor, torch.float32, torch.strided

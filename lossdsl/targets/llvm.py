@@ -308,6 +308,17 @@ def machine_key() -> str:
     return repr((*cpu, llvmlite.__version__, llvm.llvm_version_info))
 
 
+def available() -> bool:
+    """Whether llvmlite reads the IR that is written here, with pointers that have no type; ImportError without it.
+
+    >>> available()
+    True
+    """
+    import llvmlite.binding as llvm
+
+    return bool(llvm.llvm_version_info[0] >= 15)
+
+
 def compile_ir(source: str) -> bytes:
     """Object code for this machine."""
     import llvmlite.binding as llvm
