@@ -153,7 +153,8 @@ class Bench:
             objective = Tabled(parse(job.formula, dialect="lossdsl"))
         except LossError as error:
             return Result(-np.inf, -np.inf, 0.0, 0, 0, time.perf_counter() - started, str(error))
-        best, chosen, values = -np.inf, job.l2[0], ()
+        best, chosen = -np.inf, job.l2[0]
+        values: tuple[float, ...] = ()
         first = -np.inf
         rows = epochs = 0
         note = ""

@@ -92,7 +92,7 @@ class Controller(nn.Module):
                 raw = self.attend_value(torch.tanh(torch.stack(keys, dim=1) + self.attend_query(output)[:, None]))
                 wanted = self._squash(-raw.squeeze(2))
                 scores = torch.log_softmax(wanted, dim=1)
-                binary = self.binary[operator]  # type: ignore[index]
+                binary = self.binary[operator]
                 first, second, gain = self._operands(wanted, scores, binary, generator, sampling)
                 log_prob = log_prob + gain
                 entropy = entropy - (scores.exp() * scores).sum(dim=1)

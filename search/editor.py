@@ -115,14 +115,14 @@ class Editor(nn.Module):
             forbidden = torch.tensor(empty + [False] * step).expand(count, -1)
             stacked = torch.stack(keys, dim=1)
             picks: list[Tensor] = []
-            for which, counts in enumerate((alive, alive & self.binary[operation])):  # type: ignore[index]
+            for which, counts in enumerate((alive, alive & self.binary[operation])):
                 attention = self.value(torch.tanh(stacked + self.query[which](output)[:, None])).squeeze(2)
                 scores = self._scores(attention, forbidden)
                 pick = pick_from(scores, 1 + which)
                 log_prob = log_prob + torch.where(counts, scores[batch, pick], 0.0)
                 entropy = entropy + torch.where(counts, _entropy(scores), 0.0)
                 picks.append(pick)
-            counts = alive & self.constant[operation]  # type: ignore[index]
+            counts = alive & self.constant[operation]
             scores = self._scores(self.to_constant(output))
             constant = pick_from(scores, 3)
             log_prob = log_prob + torch.where(counts, scores[batch, constant], 0.0)

@@ -33,7 +33,7 @@ class Learner:
     def step(self, loss: Tensor) -> float:
         """Descend once; returns the norm of the gradient before clipping."""
         settings = self.settings
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm))
         self.steps += 1
         rate = settings.lr / (1 - settings.beta1**self.steps)

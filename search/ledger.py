@@ -147,7 +147,8 @@ class Ledger:
         os.fsync(self._trials.fileno())
         document = {"version": STATE_VERSION, "bytes": self._trials.tell(), "meta": dict(meta)}
         buffer = io.BytesIO()
-        np.savez(buffer, **{_META: np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)}, **dict(arrays))
+        named: dict[str, Any] = {_META: np.frombuffer(json.dumps(document).encode(), dtype=np.uint8), **arrays}
+        np.savez(buffer, **named)
         self._next += 1
         replace(self._file(self._next), buffer.getvalue())
         for number in self._numbers():

@@ -93,12 +93,12 @@ def mutate(root: Node, rng: np.random.Generator, pool: Sequence[Node]) -> Node:
     if kind < 0.65:  # a move on the whole, which keeps it valid
         moves = [name for name in OPERATIONS if MOVES[name][2]]
         operands, takes, _, build = MOVES[moves[rng.integers(len(moves))]]
-        other = pool[rng.integers(len(pool))] if operands == 2 else root
+        other = pool[int(rng.integers(len(pool)))] if operands == 2 else root
         return build(root, other, CONSTANTS[rng.integers(len(CONSTANTS))] if takes else Fraction(1))
     if kind < 0.8:
         return put(root, place, random_tree(rng, 2))
     if kind < 0.9:
-        other = pool[rng.integers(len(pool))]
+        other = pool[int(rng.integers(len(pool)))]
         theirs = paths(other)
         return put(root, place, at(other, theirs[rng.integers(len(theirs))]))
     below = at(root, place)

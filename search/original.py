@@ -86,7 +86,10 @@ class OriginalSearch:
 
     def go(self, share: float = 1.0) -> None:
         """Search until the budget (or this share of a budget of time) is used up."""
-        late = lambda: self.clock.late(share)  # noqa: E731
+
+        def late() -> bool:
+            return self.clock.late(share)
+
         every = self.original.save_every if self.settings.model == "biasedmf" else 1
         try:
             while not late() and self._left() > 0:

@@ -105,7 +105,10 @@ class Search:
 
     def go(self, share: float = 1.0) -> None:
         """Search until the budget (or this share of a budget of time) is used up."""
-        late = lambda: self.clock.late(share)  # noqa: E731
+
+        def late() -> bool:
+            return self.clock.late(share)
+
         try:
             while not late() and self._left() > 0:
                 proposals = self.strategy.propose(self.settings.ladder.batch)
