@@ -34,20 +34,26 @@ def shuffle(order: Any, seed: Any) -> None:
         order[j] = t
 
 
+@numba.njit(inline="always")
+def chance(place: Any, seed: Any) -> Any:
+    """Sixteen bits that depend on a place and a seed (the finalizer of MurmurHash3): no state, so a vector loop."""
+    x = np.uint32(np.uint32(place) ^ np.uint32(seed))
+    x = np.uint32(x ^ (x >> np.uint32(16)))
+    x = np.uint32(x * np.uint32(0x85EBCA6B))
+    x = np.uint32(x ^ (x >> np.uint32(13)))
+    x = np.uint32(x * np.uint32(0xC2B2AE35))
+    return np.uint32(x ^ (x >> np.uint32(16))) >> np.uint32(16)
+
+
 @numba.njit(**JIT)
 def dropout_mask(out: Any, seed: Any, drawn: Any, share: int, value: float) -> None:
-    """Fills `out` with `value` (in `share` of 65536 places) and 0; four places a draw of SplitMix64."""
-    n = out.shape[0]
+    """Fills `out` with `value` (in `share` of 65536 places) and 0."""
     one = out.dtype.type(value)
     zero = out.dtype.type(0.0)
-    for block in range((n + 3) // 4):
-        z = np.uint64(seed) + (np.uint64(drawn) + np.uint64(block)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-        for k in range(4 * block, min(n, 4 * block + 4)):
-            out[k] = one if (z & np.uint64(0xFFFF)) < np.uint64(share) else zero
-            z = z >> np.uint64(16)
+    least = np.uint32(share)
+    start = np.uint32(drawn)
+    for k in range(out.shape[0]):
+        out[k] = one if chance(np.uint32(start + np.uint32(k)), seed) < least else zero
 
 
 @numba.njit(**JIT)

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.epochs import KINDS, pair_slopes, row_slopes, step_dense
-from lossdsl.recsys.kernels import JIT
+from lossdsl.recsys.kernels import JIT, chance
 from lossdsl.recsys.models import Masks, RankNet, build, epoch_seed
 from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
@@ -88,7 +88,7 @@ class MLPEngine:
         for k in range(len(self.layers) - 1, -1, -1):
             (weight, _), (weight_slope, bias_slope) = self.layers[k]
             torch.mm(back.t(), values[k], out=weight_slope)
-            torch.sum(back, 0, out=bias_slope)
+            _columns(back.numpy(), bias_slope.numpy())
             if k > 0 or self.embeds:
                 back = torch.mm(back, weight)
             if k > 0:
@@ -130,7 +130,7 @@ class MLPEngine:
                 if train and self.keep < 1:
                     share = max(1, round(self.keep * 65536))
                 factor = np.empty_like(flat)
-                _activate(flat, factor, np.uint64(self.masks.seed), np.uint64(self.masks.drawn), share)
+                _activate(flat, factor, self.masks.seed, self.masks.drawn, share)
                 if share < 65536 or (train and self.settings.dropout):
                     self.masks.drawn += len(flat)
                 factors.append(factor)
@@ -198,6 +198,13 @@ def _scatter(slope: Any, index: Any, out: Any, start: int, width: int) -> None:
 
 
 @numba.njit(**JIT)
+def _columns(x: Any, out: Any) -> None:
+    for j in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            out[k] += x[j, k]
+
+
+@numba.njit(**JIT)
 def _times(x: Any, factor: Any) -> None:
     for k in range(x.shape[0]):
         x[k] *= factor[k]
@@ -215,13 +222,10 @@ def _activate(x: Any, factor: Any, seed: Any, drawn: Any, share: int) -> None:
             factor[k] = up if x[k] > zero else down
             x[k] *= factor[k]
         return
-    for block in range((n + 3) // 4):
-        z = np.uint64(seed) + (np.uint64(drawn) + np.uint64(block)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-        for k in range(4 * block, min(n, 4 * block + 4)):
-            f = up if x[k] > zero else down
-            factor[k] = f if (z & np.uint64(0xFFFF)) < np.uint64(share) else zero
-            x[k] *= factor[k]
-            z = z >> np.uint64(16)
+    least = np.uint32(share)
+    start = np.uint32(drawn)
+    for k in range(n):
+        f = up if x[k] > zero else down
+        f = f if chance(np.uint32(start + np.uint32(k)), seed) < least else zero
+        factor[k] = f
+        x[k] *= f

@@ -21,14 +21,14 @@ class Masks:
 
     def restart(self, seed: int) -> None:
         """Draws the same masks again from here on."""
-        self.seed = seed & (2**64 - 1)
+        self.seed = (seed ^ seed >> 32) & 0xFFFFFFFF
         self.drawn = 0
 
     def draw(self, like: Tensor, keep: float) -> Tensor:
         """Zeros, and elsewhere what makes up for them; `keep` is rounded to a multiple of 2**-16."""
         share = max(1, round(keep * 65536))
         mask = torch.empty(like.shape, dtype=like.dtype)
-        dropout_mask(mask.view(-1).numpy(), np.uint64(self.seed), np.uint64(self.drawn), share, 65536 / share)
+        dropout_mask(mask.view(-1).numpy(), self.seed, self.drawn, share, 65536 / share)
         self.drawn += mask.numel()
         return mask.to(like.device)
 
