@@ -66,13 +66,15 @@ class Engine:
         used = names(self.formula.tree.root)
         self.needs_score = "score" in used
         self.uses_label = "label" in used and not pairwise
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[Axis, Program] = {}
         self._kept: dict[tuple[str, ...], Any] = {}
         # Lower now, so that a formula that cannot be computed fails here and not in the hundredth batch.
         self.program("score")
         if not (pairwise or self.needs_score):
             self.program("pred")
         self.needs_score = self.needs_score or pairwise
+        for axis in self._programs:
+            self.formula_of(axis)  # now, because torch.compile would trace its making too
         self.fast = backend in ("llvm", "auto") and _machine_code(self._programs["score"], backend)
 
     def program(self, axis: Axis) -> Program:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lossdsl.border import LABEL_SETS
 from lossdsl.engine import BACKENDS, REDUCTIONS, Engine, engine
-from lossdsl.paths import KernelPath, ScriptPath, traced
+from lossdsl.paths import KernelPath, ScriptPath, compiling, traced
 from lossdsl.program import Axis
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Loss(nn.Module):
         weight: Tensor | None = None,
     ) -> Tensor:
         """The loss of a batch; pass pred (in [0, 1]) or score (any real), not both."""
-        if weight is None and (pred is None or score is None):
+        if weight is None and (pred is None or score is None) and not compiling():
             fast = self._on_pred if score is None else self._on_score
             if fast is not None:
                 loss = fast(pred if score is None else score, label)

@@ -17,7 +17,7 @@ from lossdsl.program import Program
 from lossdsl.targets import llvm, scripted
 
 _transforms_active = torch._C._are_functorch_transforms_active
-_compiling = getattr(torch.compiler, "is_compiling", bool)  # PyTorch 2.2 has none
+compiling = getattr(torch.compiler, "is_compiling", bool)  # PyTorch 2.2 has none
 _forward_ad = torch.autograd.forward_ad
 _grad_enabled = torch.is_grad_enabled
 _empty_like, _scalar, _single, _strided = torch.empty_like, torch.scalar_tensor, torch.float32, torch.strided
@@ -30,7 +30,7 @@ Fused = Callable[..., Tensor]
 
 def traced() -> bool:
     """Whether torch.func, forward-mode differentiation or torch.compile looks at what is done."""
-    return _forward_ad._current_level >= 0 or _transforms_active() or _compiling()
+    return compiling() or _forward_ad._current_level >= 0 or _transforms_active()
 
 
 class Path:
@@ -87,7 +87,7 @@ class KernelPath(Path):
             and (not label.requires_grad or label is x)
             and x.numel()
             and _forward_ad._current_level < 0
-            and not (_transforms_active() or _compiling() or x.is_neg() or label.is_neg())
+            and not (_transforms_active() or compiling() or x.is_neg() or label.is_neg())
         ):
             return None
         loss, slope = self.run(x, label)
@@ -142,7 +142,7 @@ class ScriptPath(Path):
             and x.shape == label.shape
             and (not label.requires_grad or label is x)
             and _forward_ad._current_level < 0
-            and not (_transforms_active() or _compiling())
+            and not (_transforms_active() or compiling())
         ):
             return None
         fixed = x.detach()

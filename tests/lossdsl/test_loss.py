@@ -510,3 +510,21 @@ def test_invalid_losses_are_refused_and_undecided_ones_warned_of() -> None:
 
 def test_a_module_shows_its_formula() -> None:
     assert repr(compile("mse")) == "Loss('(label-pred)^2', reduction='mean', backend='torchscript')"
+
+
+@pytest.mark.parametrize("backend", ["torchscript", "llvm"])
+def test_a_model_with_a_loss_inside_compiles_as_one_graph(backend: str) -> None:
+    net, loss = torch.nn.Linear(4, 1), compile("focal", backend)
+    x, label = torch.randn(8, 4), (torch.rand(8) > 0.5).float()
+
+    def step(x: Tensor, label: Tensor) -> Tensor:
+        return loss(score=net(x).squeeze(-1), label=label)
+
+    eager = step(x, label)  # afterwards the short way is open, and must not be traced
+    graph = torch.compile(step, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(graph(x, label), eager)
+    graph(x, label).backward()
+    found = net.weight.grad.clone()  # type: ignore[union-attr]
+    net.zero_grad()
+    eager.backward()
+    torch.testing.assert_close(found, net.weight.grad)
