@@ -40,7 +40,7 @@ def source(formula: Formula, pairwise: bool = False) -> str:
     pred = lossdsl_inside(pred);
         double v0 = label - pred;
         double v1 = v0 * v0;
-        double v2 = 2.0 * v0;
+        double v2 = v0 * 2.0;
         double v3 = -v2;
         *slope = v3;
         return v1;

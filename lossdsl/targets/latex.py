@@ -11,8 +11,8 @@ def source(formula: Formula, pairwise: bool = False) -> str:
     >>> from lossdsl.formula import parse
     >>> print(source(parse("mse")), end="")
     \\begin{align*}
-    L &= \\left(y-\\hat{y}\\right)^{2} \\\\
-    \\frac{\\partial L}{\\partial \\hat{y}} &= 2\\left(\\hat{y}-y\\right)
+    L &= \\left(y - \\hat{y}\\right)^{2} \\\\
+    \\frac{\\partial L}{\\partial \\hat{y}} &= 2 \\left(\\hat{y} - y\\right)
     \\end{align*}
     """
     from lossdsl.grammar.dialects import write

@@ -18,9 +18,9 @@ class Listing:
     """Assignments, the names of value and slope, and which operations occur.
 
     >>> from lossdsl.lowering import lower
-    >>> listing = listed(lower("mse", axis="pred"), {"sub": "{0} - {1}", "mul": "{0} * {1}"})
+    >>> listing = listed(lower("(pred-label)^2", axis="pred"), {"sub": "{0} - {1}", "mul": "{0} * {1}"})
     >>> listing.lines, listing.value, listing.slope
-    (('v0 = pred - label', 'v1 = v0 * v0', 'v2 = 2.0 * v0'), 'v1', 'v2')
+    (('v0 = pred - label', 'v1 = v0 * v0', 'v2 = v0 * 2.0'), 'v1', 'v2')
     """
 
     lines: tuple[str, ...]

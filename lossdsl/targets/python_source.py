@@ -52,9 +52,10 @@ def source(formula: Formula, pairwise: bool = False) -> str:
         v0 = _log(pred)
         v1 = label * v0
         v2 = -v1
-        v3 = _div(label, pred)
-        v4 = -v3
-        return v2, v4
+        v3 = _div(1.0, pred)
+        v4 = label * v3
+        v5 = -v4
+        return v2, v5
     """
     functions, used = [], ""
     for axis, program in programs(formula, pairwise).items():

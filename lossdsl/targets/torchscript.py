@@ -115,13 +115,15 @@ def module(
 ) -> torch.jit.ScriptModule:
     """A TorchScript module with the forward of `lossdsl.Loss`; `module(...).save(path)` writes it.
 
+    `programs` holds the Program on score, and that on pred where there is one.
+
     What it holds is the plain stable formula, so that autograd, and with it second derivatives, are right wherever it
     is loaded, without lossdsl.
 
     >>> import lossdsl.lowering
-    >>> m = module("mse", {"pred": lossdsl.lowering.lower("mse", axis="pred")}, "sum")
-    >>> m(torch.tensor([0.5, 0.25]), torch.ones(2))
-    tensor(0.8125)
+    >>> m = module("hinge", {"score": lossdsl.lowering.lower("hinge")}, "sum")
+    >>> m(score=torch.tensor([0.5, -0.25]), label=torch.ones(2))
+    tensor(1.7500)
     """
     methods = module_source(formula, programs, reduction, pairwise, labels)
 
