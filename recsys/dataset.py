@@ -178,10 +178,11 @@ def from_columns(
 
     >>> import numpy as np
     >>> from lossdsl.recsys.dataset import Columns, from_columns
-    >>> rows = Columns(np.array(["ann", "bob"]), np.array([7, 9]), np.array([1, 0]))
-    >>> data = from_columns("tiny", rows, rows, rows)
+    >>> who, label = np.array(["ann", "bob"]), np.array([1, 0])
+    >>> parts = [Columns(who, np.array(items), label) for items in ([7, 9], [9, 7], [12, 12])]
+    >>> data = from_columns("tiny", *parts)
     >>> data.users, data.items, data.user_index(["bob"]).tolist()
-    (2, 2, [1])
+    (2, 3, [1])
     """
     parts = dict(zip(SPLITS, (train, validation, test)))
     for split, columns in parts.items():
