@@ -13,27 +13,32 @@ _UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds or trials, the other one None.
+    """Seconds, trials or rows of training; the others are None.
 
     >>> from lossdsl.search.budget import Budget
-    >>> Budget.read("10m"), Budget.read("500trials")
-    (Budget(seconds=600.0, trials=None), Budget(seconds=None, trials=500))
+    >>> Budget.read("10m").seconds, Budget.read("500trials").trials, Budget.read("2000000rows").rows
+    (600.0, 500, 2000000)
     """
 
     seconds: float | None = None
     trials: int | None = None
+    rows: int | None = None
 
     @classmethod
     def read(cls, text: str) -> Budget:
-        """A budget as people write it: `90s`, `10m`, `2h`, `500trials`."""
+        """A budget as people write it: `90s`, `10m`, `2h`, `500trials`, `2000000rows`."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
         if match:
             value, unit = float(match[1]), match[2]
             if unit in ("trial", "trials") and value >= 1 and value == int(value):
                 return cls(trials=int(value))
+            if unit in ("row", "rows") and value >= 1 and value == int(value):
+                return cls(rows=int(value))
             if unit in _UNITS and value > 0:
                 return cls(seconds=value * _UNITS[unit])
-        raise LossError(f"a budget is a time such as 90s, 10m or 2h, or a number such as 500trials, not `{text}`")
+        raise LossError(
+            f"a budget is a time such as 90s, 10m or 2h, or a number such as 500trials or 2000000rows, not `{text}`"
+        )
 
 
 class Clock:

@@ -32,6 +32,8 @@ from lossdsl.search.verdict import Judge
 from lossdsl.targets.numpy import evaluate
 
 REFUSED = -1.0  # the reward of what has no slope, diverges, or makes the recommender worse
+_PLAIN = ("number", "rows", "fates", "epoch", "count", "done", "rejected", "baseline", "start_metric", "best_text",
+          "best_reward")  # fmt: skip
 _KEPT = 200  # formulas that are remembered as possible results
 
 
@@ -62,6 +64,7 @@ class OriginalSearch:
         self.controller, self.learner = network, Learner(network, settings.controller, int(seeds[1]))
         self.rng = np.random.default_rng(seeds[2])
         self.number = 0
+        self.rows = 0  # of training, over all trials
         self.fates = {"trained": 0, "duplicate": 0, "filtered": 0, "failed": 0}
         self.state = bench.start()
         self.epoch = 0
@@ -106,8 +109,10 @@ class OriginalSearch:
             self.ledger.flush()
 
     def _left(self) -> int:
-        trials = self.clock.budget.trials
-        return 10**9 if trials is None else max(0, trials - self.number)
+        budget = self.clock.budget
+        if budget.rows is not None and self.rows >= budget.rows:
+            return 0
+        return 10**9 if budget.trials is None else max(0, budget.trials - self.number)
 
     def _learn(self, late: Callable[[], bool]) -> bool:
         """Draw one group, reward it, take one step of REINFORCE; False where the budget of trials ended inside it."""
@@ -256,6 +261,7 @@ class OriginalSearch:
     ) -> None:
         self.number += 1
         self.fates[fate] += 1
+        self.rows += result.rows if result else 0
         trained = fate in ("trained", "failed")
         self.ledger.append(Trial(
             self.number, text, None, fate, reward, result.rows if result else 0,
@@ -309,7 +315,8 @@ class OriginalSearch:
         arrays["cache.slopes"] = np.array([s for s, _ in self.cache]).reshape(len(self.cache), self.original.points)
         arrays["cache.rewards"] = np.array([r for _, r in self.cache], np.float64)
         self.ledger.save(arrays, {
-            "number": self.number, "fates": self.fates, "rng": generator_state(self.rng), "epoch": self.epoch,
+            "number": self.number,
+            "rows": self.rows, "fates": self.fates, "rng": generator_state(self.rng), "epoch": self.epoch,
             "recommender_epoch": self.state.epoch, "count": self.count, "done": self.done, "rejected": self.rejected,
             "baseline": self.baseline, "start_metric": self.start_metric, "best_text": self.best_text,
             "best_reward": self.best_reward, "candidates": [e.plain() for e in self.candidates.values()],
@@ -325,8 +332,7 @@ class OriginalSearch:
         self.cache = list(zip(arrays["cache.slopes"], arrays["cache.rewards"].tolist()))
         self.rng = generator_from(meta["rng"])
         self.candidates = {data["formula"]: Entry.read(data) for data in meta["candidates"]}
-        for name in ("number", "fates", "epoch", "count", "done", "rejected", "baseline", "start_metric", "best_text",
-                     "best_reward"):  # fmt: skip
+        for name in _PLAIN:
             setattr(self, name, meta[name])
 
 

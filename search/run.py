@@ -92,6 +92,7 @@ class Search:
         self.settings, self.bench, self.strategy = settings, bench, strategy
         self.ledger, self.evaluator, self.clock, self.judge, self.report = ledger, evaluator, clock, judge, report
         self.number = 0
+        self.rows = 0  # of training, over all trials
         self.batches = 0
         self.known: dict[bytes, float] = {}
         self.archive: list[Entry] = []
@@ -124,8 +125,10 @@ class Search:
             self.ledger.flush()
 
     def _left(self) -> int:
-        trials = self.clock.budget.trials
-        return 10**9 if trials is None else max(0, trials - self.number)
+        budget = self.clock.budget
+        if budget.rows is not None and self.rows >= budget.rows:
+            return 0
+        return 10**9 if budget.trials is None else max(0, budget.trials - self.number)
 
     def _try(self, proposals: list[Proposal], late: Callable[[], bool], source: str = "") -> Iterator[Outcome]:
         """Screen, train and log proposals; outcomes in order."""
@@ -183,6 +186,7 @@ class Search:
                 self.rewards.append(reward)
                 self._keep(Entry(found.root, text, reward, found.nodes, result.l2, self.number, source))
         self.fates[trial.fate] += 1
+        self.rows += trial.rows
         self.ledger.append(replace(trial, at=round(self.clock.elapsed, 3)))
         top = self.archive[0].reward if self.archive else None
         self.report(Progress(self.number, self.fates["trained"], self.fates, top, self.clock.elapsed))
@@ -289,7 +293,8 @@ class Search:
         state["known.keys"] = np.frombuffer(b"".join(self.known), np.uint8).reshape(-1, 16)
         state["known.rewards"] = np.array(list(self.known.values()), np.float64)
         self.ledger.save(state, {
-            "number": self.number, "batches": self.batches, "fates": self.fates, "strategy": meta,
+            "number": self.number,
+            "rows": self.rows, "batches": self.batches, "fates": self.fates, "strategy": meta,
             "archive": [entry.plain() for entry in self.archive],
             "finals": [entry.plain() for entry in self.finals.values()],
             "firsts": list(self.firsts), "rewards": list(self.rewards),
@@ -302,6 +307,7 @@ class Search:
         self.strategy.restore(own, meta["strategy"])
         self.known = dict(zip((row.tobytes() for row in arrays["known.keys"]), arrays["known.rewards"].tolist()))
         self.number, self.batches, self.fates = meta["number"], meta["batches"], meta["fates"]
+        self.rows = meta["rows"]
         self.archive = [Entry.read(data) for data in meta["archive"]]
         self.finals = {data["formula"]: Entry.read(data) for data in meta["finals"]}
         self.firsts = deque(meta["firsts"], maxlen=RECENT)

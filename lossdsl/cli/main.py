@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lossdsl.cli.train", "Train a recommender with a loss and test it."),
     "compare": ("lossdsl.cli.compare", "Compare losses, each tuned with the same budget."),
     "search": ("lossdsl.cli.search", "Search for a loss by training recommenders."),
+    "compare-strategies": ("lossdsl.cli.compare_strategies", "Compare strategies of search at equal training cost."),
     "report": ("lossdsl.cli.report", "Write a report of a search, or of AutoLossGen's log, as HTML."),
     "serve": ("lossdsl.cli.serve", "Try formulas on a page, in a browser on this machine."),
 }

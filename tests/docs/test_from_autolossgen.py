@@ -17,7 +17,7 @@ from lossdsl.search.settings import Settings, preset
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "from-autolossgen.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(--\w+)` \| (.+?) \|", PAGE, re.MULTILINE)
-# The arguments that the program's files declare: main.py, DataLoader, DataProcessor, BaseRunner, Controller, LossFormula.
+# The arguments that the program's files declare, from main.py to LossFormula.
 THEIRS = """
 gpu verbose log_file result_file random_seed model_name model_path controller_model_path shared_cnn_model_path
 formula_path u_vector_size i_vector_size child_num_layers child_num_branches child_out_filters

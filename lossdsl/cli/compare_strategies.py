@@ -1,0 +1,69 @@
+"""`lossdsl compare-strategies`: controller, ppo, evolution and random search at equal training cost."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from lossdsl.cli.main import FINE
+
+
+@click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
+@click.option("--data", "source", required=True, metavar="D", help="demo, ml-100k, or a file or folder.")
+@click.option("--model", default="biasedmf", type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), show_default=True)
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    type=click.Choice(["controller", "ppo", "evolution", "random"]),
+    help="Only these; may be repeated.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Searches of each strategy.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=50_000_000,
+    show_default=True,
+    help="Rows of training that each search is given.",
+)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs/strategies"),
+    show_default=True,
+    help="Where the searches are written; those that are there go on.",
+)
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One setting; may be repeated.")
+@click.option("--workers", type=click.IntRange(min=1), help="Default: the number of cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, curves included.")  # fmt: skip
+def command(
+    source: str, model: str, strategies: tuple[str, ...], seeds: int, rows: int, run_dir: Path,
+    assignments: tuple[str, ...], workers: int | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Compare strategies of search at equal training cost: the median over several search seeds."""
+    import torch
+
+    from lossdsl.recsys.data import load
+    from lossdsl.search import settings as known
+    from lossdsl.search.contest import contest, table
+    from lossdsl.search.strategies import STRATEGIES
+
+    torch.set_num_threads(1)
+    settings = known.for_model(known.merge(known.Settings(), {"data": source}, "--data"), model)
+    for assignment in assignments:
+        settings = known.assign(settings, assignment)
+    result = contest(
+        settings,
+        load(source),
+        strategies or STRATEGIES,
+        range(seeds),
+        rows,
+        run_dir,
+        workers=workers or os.cpu_count() or 1,
+        say=lambda text: click.echo(text, err=True),
+    )
+    click.echo(json.dumps(result.to_dict()) if as_json else table(result))
+    return FINE

@@ -1,0 +1,161 @@
+"""Strategies side by side at equal training cost: several search seeds each, the median of what they had found when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossdsl.errors import LossError
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.ledger import read_trials
+from lossdsl.search.session import search
+from lossdsl.search.settings import Settings, merge
+
+MARKS = (0.1, 0.25, 0.5, 1.0)  # shares of the cost at which the table looks
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One search: the best reward so far after each cost, in rows of training."""
+
+    strategy: str
+    seed: int
+    cost: NDArray[np.float64]
+    best: NDArray[np.float64]
+    trials: int
+    trained: int
+    valid_first: float
+    valid_last: float
+    final: float | None
+    test: float | None
+
+    def at(self, cost: float) -> float:
+        """The best reward at a cost; NaN before the first."""
+        place = int(np.searchsorted(self.cost, cost, side="right"))
+        return float(self.best[place - 1]) if place else float("nan")
+
+
+def curve(run_dir: Path, strategy: str, seed: int, best: dict[str, Any] | None) -> Curve:
+    """What a run directory says of its search.
+
+    `valid_first` and `valid_last` are the shares of the strategy's own proposals that passed the screen, in the first
+    and the last tenth of the run.
+    """
+    cost, rewards, own = [], [], []
+    rows, count = 0, 0
+    for trial in read_trials(run_dir):
+        count += 1
+        rows += trial.rows
+        if trial.source in ("controller", "evolution", "random"):
+            own.append(trial.fate != "filtered")
+        if trial.fate == "trained" and trial.reward is not None:
+            cost.append(rows)
+            rewards.append(trial.reward)
+    tenth = max(1, len(own) // 10)
+    return Curve(
+        strategy,
+        seed,
+        np.array(cost, np.float64),
+        np.maximum.accumulate(np.array(rewards, np.float64)) if rewards else np.array([]),
+        count,
+        len(rewards),
+        float(np.mean(own[:tenth])) if own else 0.0,
+        float(np.mean(own[-tenth:])) if own else 0.0,
+        None if best is None else best["final"],
+        None if best is None else best["test"]["best"]["mean"],
+    )
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All searches; `cost` is the training that every one of them was given, in rows."""
+
+    curves: tuple[Curve, ...]
+    cost: float
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The strategies, in order."""
+        return tuple(dict.fromkeys(c.strategy for c in self.curves))
+
+    def median(self, strategy: str, share: float) -> float:
+        """The median over seeds of the best reward after a share of the cost."""
+        return float(np.nanmedian([c.at(share * self.cost) for c in self.curves if c.strategy == strategy]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as JSON takes it."""
+        return {
+            "schema": 1,
+            "cost_rows": self.cost,
+            "searches": [
+                {
+                    "strategy": c.strategy,
+                    "seed": c.seed,
+                    "trials": c.trials,
+                    "trained": c.trained,
+                    "valid_first_tenth": c.valid_first,
+                    "valid_last_tenth": c.valid_last,
+                    "final": c.final,
+                    "test": c.test,
+                    "cost": c.cost.tolist(),
+                    "best": c.best.tolist(),
+                }
+                for c in self.curves
+            ],
+        }
+
+
+def contest(
+    settings: Settings,
+    data: Dataset,
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    rows: int,
+    folder: Path,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> Contest:
+    """Run every strategy with every seed until it has trained on `rows` rows."""
+    if settings.preset:
+        raise LossError("strategies are compared in the practical search, not in a preset")
+    curves = []
+    for strategy in strategies:
+        for seed in seeds:
+            place = folder / f"{strategy}-{seed}"
+            chosen = merge(settings, {"strategy": strategy, "seed": seed}, "contest")
+            config = place / "config.toml"
+            result = search(
+                None if config.exists() else chosen,
+                run_dir=place,
+                data=data,
+                budget=f"{rows}rows",
+                resume=config.exists(),
+                workers=workers,
+            )
+            curves.append(curve(place, strategy, seed, result.best))
+            say(f"{strategy} seed {seed}: {curves[-1].trained} trained of {curves[-1].trials} proposals")
+    return Contest(tuple(curves), float(rows))
+
+
+def table(result: Contest) -> str:
+    """Medians over the seeds, for people."""
+    marks = "".join(f"{f'{share:.0%}':>9}" for share in MARKS)
+    lines = [f"{'strategy':<12}{marks}{'final':>9}{'test':>9}{'valid share, first and last tenth':>36}"]
+    for strategy in result.strategies:
+        own = [c for c in result.curves if c.strategy == strategy]
+        values = "".join(f"{result.median(strategy, share):>9.4f}" for share in MARKS)
+        final, test = (
+            np.median(v) if v else np.nan
+            for v in ([c.final for c in own if c.final is not None], [c.test for c in own if c.test is not None])
+        )
+        first, last = (np.median([getattr(c, name) for c in own]) for name in ("valid_first", "valid_last"))
+        lines.append(f"{strategy:<12}{values}{final:>9.4f}{test:>9.4f}{f'{first:.3f} {last:.3f}':>36}")
+    lines.append(f"medians of {len(result.curves) // max(1, len(result.strategies))} search seeds; "
+                 f"best reward after shares of {result.cost:,.0f} rows of training")  # fmt: skip
+    return "\n".join(lines)
