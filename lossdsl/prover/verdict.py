@@ -85,11 +85,23 @@ def uses_pred(analysis: Analysis, parameters: PARAMETERS) -> Finding:
             )
             detail = f"{at_label(analysis, side)}the loss does not change with {axis(analysis)}: nothing to learn"
             return Finding("uses_pred", REFUTED, detail, method="exact algebra", witness=witness,
-                           mend="add a term in pred for that label, such as (1-label)*pred")  # fmt: skip
+                           mend=_other_label(analysis, side))  # fmt: skip
     for side in analysis.sides:
         if not any(_moves(side, i) for i in range(len(side.pieces))):
             return Finding("uses_pred", UNDECIDED, f"at label {number(side.label)} a slope cannot be told from zero")
     return proof("uses_pred", analysis, "the slope is not zero throughout at any label")
+
+
+def _other_label(analysis: Analysis, side: Side) -> str | None:
+    """What to do about a label whose rows teach nothing."""
+    if not analysis.labelled or all(s.is_zero for other in analysis.sides for s in other.slopes):
+        return "write a formula in which pred or score occurs with a slope"
+    if side.label == 1:
+        return "add a term for label 1, such as label*(1-pred)"
+    return (
+        "add a term for label 0, such as (1-label)*pred; labels are 0 and 1 here: where -1 and 1 are meant,"
+        " write 2*label-1 for label"
+    )
 
 
 def _moves(side: Side, i: int) -> bool:
