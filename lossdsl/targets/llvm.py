@@ -364,7 +364,10 @@ def kernel(program: Program, output: Output = "sum", labels: str | None = None) 
     key = repr((program.axis, program.steps, program.value, program.slope, output, labels))
     symbol, code = cached(key, machine_key(), lambda name: compile_ir(ir(program, output, labels, name)))
     address = link(code, symbol)
-    pointer = ctypes.c_void_p
-    arguments = [pointer, pointer, pointer, ctypes.c_int64, ctypes.c_float] + [pointer] * (output == "each")
-    # PYFUNCTYPE keeps the interpreter lock, which costs less than giving it up for a few microseconds' work
-    return Kernel(address, output, ctypes.PYFUNCTYPE(ctypes.c_double, *arguments)(address))
+    return Kernel(address, output, (_WITH_EACH if output == "each" else _PLAIN)(address))
+
+
+# PYFUNCTYPE keeps the interpreter lock, which costs less than giving it up for a few microseconds' work.
+_POINTERS = [ctypes.c_void_p] * 3
+_PLAIN = ctypes.PYFUNCTYPE(ctypes.c_double, *_POINTERS, ctypes.c_int64, ctypes.c_float)
+_WITH_EACH = ctypes.PYFUNCTYPE(ctypes.c_double, *_POINTERS, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p)
