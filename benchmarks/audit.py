@@ -97,9 +97,10 @@ def page(lines: list[str]) -> str:
     reports = {name: {t: check(parse(t, d), timeout=None) for t in lines} for name, d in READINGS.items()}
     out = ["# The search log, audited", ""]
     out.append(
-        f"AutoLossGen (SIGIR 2022) logs the losses that its search tries. {len(lines)} lines of its public logs, all"
-        " different, were read *as printed* and *as trained*, that is with the clamp around every operator and the protected"
-        " logarithm and reciprocal, neither of which the log shows. `python benchmarks/audit.py` makes this page anew."
+        f"AutoLossGen (SIGIR 2022) logs the losses that its search tries. {len(lines)} lines of its public logs,"
+        " all different, were read *as printed* and *as trained*, that is with the clamp around every operator and the"
+        " protected logarithm and reciprocal, neither of which the log shows. `python benchmarks/audit.py` makes this"
+        " page anew."
     )
     out += ["", "| | as printed | as trained |", "|---|---|---|"]
     columns = [counts(list(reports[name].values())) for name in READINGS]

@@ -62,7 +62,6 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     if sides is None:
         return None
     zero, one = sides
-    _no_jumps(sides)
     field, p = analysis.field, analysis.pred()
     unsure = False
     for low, high, (d0, d1) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
@@ -84,6 +83,7 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         place = readable(rational_point(q))
         detail = f"with a true probability at {analysis.axis} = {place} the expected loss is greatest there"
         return Finding("proper", REFUTED, detail, method=method_of(analysis), witness=witness)
+    _no_jumps(sides)
     strict = all(part.sign > 0 for i in range(len(zero.pieces)) for part in zero.slope_parts(i))
     return proof("proper", analysis, "the expected loss is least at the true probability", strict)
 
@@ -122,7 +122,6 @@ def proper_composite(analysis: Analysis, parameters: PARAMETERS) -> Finding | No
     if sides is None:
         return None
     zero, one = sides
-    _no_jumps(sides)
     q = _ordered(analysis, sides)
     if q is not None:
         witness = Witness(_at(analysis, q, parameters), "wrong sign", "a slope points away from its label")
@@ -145,6 +144,7 @@ def proper_composite(analysis: Analysis, parameters: PARAMETERS) -> Finding | No
         sign = signs.at(step, high)
         if sign < 0:
             raise Undecided(f"the kinks at {analysis.axis} = {readable(high)} turn the order around")
+    _no_jumps(sides)
     return proof("proper_composite", analysis, "the best pred grows with the true probability", strict=True)
 
 
@@ -172,16 +172,20 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     sides = _sides(analysis)
     if sides is None:
         return None
-    _no_jumps(sides)
-    if all(d0.same(d1) for _, _, (d0, d1) in refine(analysis, *((s, s.slopes) for s in sides))):
+    jumps = any(side.torn for side in sides)
+    if jumps and any(joint.value is not None for side in sides for joint in side.joints):
+        _no_jumps(sides)
+    if not jumps and all(d0.same(d1) for _, _, (d0, d1) in refine(analysis, *((s, s.slopes) for s in sides))):
         witness = Witness(_at(analysis, analysis.half.low, parameters, fmpq(51, 100)), "the same for every eta",
                           "the slopes at label 0 and 1 are equal, so the best pred does not depend on eta")  # fmt: skip
         detail = "the best pred is the same whatever the true probability"
         return Finding("calibrated", REFUTED, detail, method="exact algebra", witness=witness)
-    if _pulls_apart(analysis, sides):
+    if not jumps and _pulls_apart(analysis, sides):
         return proof("calibrated", analysis, "the expected loss is least on the right side of 1/2")
     for eta in ETAS:
-        finding = _wrong_side(analysis, sides, eta, parameters) or _turned_away(analysis, sides, eta, parameters)
+        finding = _wrong_side(analysis, sides, eta, parameters)
+        if finding is None and not jumps:
+            finding = _turned_away(analysis, sides, eta, parameters)
         if finding is not None:
             return finding
     raise Undecided("no true probability was found for which the least expected loss is on the wrong side of 1/2")
