@@ -172,7 +172,7 @@ def calibrated(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     sides = _sides(analysis)
     if sides is None:
         return None
-    jumps = any(side.torn for side in sides)
+    jumps = any(jump != 0 for side in sides for joint in side.joints for jump in jumps_at(side, joint))
     if jumps and any(joint.value is not None for side in sides for joint in side.joints):
         _no_jumps(sides)
     if not jumps and all(d0.same(d1) for _, _, (d0, d1) in refine(analysis, *((s, s.slopes) for s in sides))):
