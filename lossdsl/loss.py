@@ -112,7 +112,7 @@ class Loss(nn.Module):
         own = self._engine
         x, axis = self._axis(pred, score)
         self._look(x, axis, label, weight)
-        watched = traced()
+        watched = traced(x)
         if weight is None and not watched and not own.trainable and own.backend not in ("eager", "compile"):
             if (self._on_pred if axis == "pred" else self._on_score) is None:
                 path = own.path_of(axis, self.label if self.validate else None)

@@ -19,6 +19,7 @@ from lossdsl.targets import llvm, scripted
 _transforms_active = torch._C._are_functorch_transforms_active
 compiling = getattr(torch.compiler, "is_compiling", bool)  # PyTorch 2.2 has none
 _forward_ad = torch.autograd.forward_ad
+_jit_tracing = torch._C._get_tracing_state
 _grad_enabled = torch.is_grad_enabled
 _empty_like, _scalar, _single, _strided = torch.empty_like, torch.scalar_tensor, torch.float32, torch.strided
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -28,9 +29,16 @@ _RANGE = {d: (torch.finfo(d).tiny, 1 - torch.finfo(d).eps / 2) for d in (torch.f
 Fused = Callable[..., Tensor]
 
 
-def traced() -> bool:
-    """Whether torch.func, forward-mode differentiation or torch.compile looks at what is done."""
-    return compiling() or _forward_ad._current_level >= 0 or _transforms_active()
+def traced(x: Tensor) -> bool:
+    """Whether torch.func, forward-mode differentiation, a compiler or a tensor subclass looks at what is done."""
+    return (
+        compiling()
+        or type(x) not in _PLAIN
+        or x.is_meta
+        or _forward_ad._current_level >= 0
+        or _transforms_active()
+        or _jit_tracing() is not None
+    )
 
 
 class Path:
@@ -88,6 +96,7 @@ class KernelPath(Path):
             and x.numel()
             and _forward_ad._current_level < 0
             and not (_transforms_active() or compiling() or x.is_neg() or label.is_neg())
+            and _jit_tracing() is None
         ):
             return None
         loss, slope = self.run(x, label)
@@ -140,9 +149,11 @@ class ScriptPath(Path):
             and x.dtype in _RANGE
             and x.dtype is label.dtype
             and x.shape == label.shape
+            and not x.is_meta
             and (not label.requires_grad or label is x)
             and _forward_ad._current_level < 0
             and not (_transforms_active() or compiling())
+            and _jit_tracing() is None
         ):
             return None
         fixed = x.detach()

@@ -528,3 +528,20 @@ def test_a_model_with_a_loss_inside_compiles_as_one_graph(backend: str) -> None:
     net.zero_grad()
     eager.backward()
     torch.testing.assert_close(found, net.weight.grad)
+
+
+@pytest.mark.parametrize("backend", ["torchscript", "llvm"])
+def test_tracers_and_subclasses_see_operations_and_not_results(backend: str) -> None:
+    loss = compile("bce", backend, label="{0,1}")
+    score, label = batch(8, torch.float32)
+    loss(score=score, label=label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(lambda s, y: loss(score=s, label=y), (score.detach(), label), check_trace=False)
+    other, labels = batch(8, torch.float32, seed=1)
+    torch.testing.assert_close(traced(other, labels), loss(score=other, label=labels))
+    with torch._subclasses.FakeTensorMode():
+        assert loss(score=torch.empty(4), label=torch.empty(4)).shape == ()
+    meta = torch.empty(4, device="meta")
+    for axis in ("pred", "score"):
+        assert loss(**{axis: meta}, label=meta).device.type == "meta"
