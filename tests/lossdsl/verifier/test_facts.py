@@ -119,6 +119,29 @@ def test_a_kernel_is_defined_by_facts_first() -> None:
         Facts(table, START, HALF).read([["2*x-1", -1, "sturm"], ["k0-1", -1, ["pieces", [], ["box"]]]])
 
 
+def test_the_sign_of_a_log_is_that_of_its_argument_less_one() -> None:
+    table = Kernels([{"log": "x+1"}, {"log": "2*x"}])
+    base: list[Any] = [["x+1", 1, "sturm"], ["x", 1, "sturm"]]
+    Facts(table, START, END).read([*base, ["k0", 1, "log"]])
+    with pytest.raises(Rejected):
+        Facts(table, START, END).read([*base, ["k0", -1, "log"]])
+    for sign in (1, -1):
+        with pytest.raises(Rejected):
+            Facts(table, START, END).read([*base, ["k1", sign, "log"]])
+
+
+def test_a_power_of_the_log_that_peaks_inside_the_piece() -> None:
+    # 2 x log(x)^2 is below 1 at 1/4 and above it at exp(-2), which is less.
+    from lossdsl.verifier.ends import sign_towards_end
+
+    assert sign_towards_end(TABLE, read("2*x*k0^2-1"), Fraction(1, 64), False) == -1
+    with pytest.raises(Rejected):
+        sign_towards_end(TABLE, read("2*x*k0^2-1"), Fraction(1, 4), False)
+    for wide in (Fraction(1, 2), Fraction(1), Fraction(2), Fraction(0), Fraction(-1)):
+        with pytest.raises(Rejected):
+            sign_towards_end(TABLE, read("x"), wide, False)
+
+
 def test_a_sum_looks_back_only() -> None:
     for i in (0, 1, -1, True):
         with pytest.raises((Rejected, Malformed)):
@@ -206,6 +229,8 @@ def test_what_vanishes_at_a_point() -> None:
         [{"root of": "k0-k1", "in": ["1/1000", "1/3"]}],
         [{"root of": "k0*k0-k0", "in": ["1/1000", "999/1000"]}],
         [{"root of": "x*k0-k0*k1", "in": ["1/4", "3/4"]}],
+        # Three roots, and a change of sign from end to end.
+        [{"root of": "32*x^3*k0-48*x^2*k0+22*x*k0-3*k0", "in": ["1/1000", "999/1000"]}],
     ],
 )
 def test_points_that_are_not_what_they_claim(rows: list[Any]) -> None:

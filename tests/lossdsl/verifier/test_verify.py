@@ -220,6 +220,8 @@ SWAPS = {
         "(label-pred)^2 + 0.01*(pred^2-0.3)",
     ],
     "hinge": ["hinge where margin = 2", "squared_hinge", "relu(1 - (1-2*label)*score)"],
+    "(1-2*label)*log(pred^2)": ["(1-2*label)*log(pred^3)", "(1-2*label)*log((pred-1)^2)"],
+    "(1-2*label)*sqrt(pred^3)": ["(1-2*label)*sqrt(pred^4)", "(1-2*label)*sqrt((-pred)^3)"],
     "focal where gamma = 0.5": ["focal where gamma = 1.5", "focal where gamma = 0.25"],
 }  # fmt: skip
 
@@ -347,6 +349,8 @@ REFUTED = {
     "predpredlabel": ["monotone", "minimum", "proper", "calibrated"],
     "-log(pred)": ["monotone", "uses_label", "calibrated", "proper"],
     "maxr": ["calibrated", "convex_score", "proper"],
+    "max(abs(label-pred), 0.001)": ["no_dead_zone"],
+    "1e-7*(label-pred)^2": ["no_dead_zone"],
     "(1-label)*pred": ["uses_pred", "uses_label"],
     "if(pred < 0.5, 1 + pred, pred)*(1-2*label)": ["gradient", "monotone"],
     "-3*label*log(pred) - (1-label)*log(1-pred)": ["calibrated", "proper"],
@@ -406,6 +410,34 @@ def test_a_jump_on_a_place_alone_cannot_be_claimed_away(formula: str) -> None:
     entry["proved"] |= {"gradient": {}, "monotone": {"strict": False}, "minimum": {}}
     failed = verify(sealed(entry)).entries[0].failed
     assert set(failed) == {"gradient", "monotone", "minimum"}
+
+
+def test_a_division_by_zero_throughout_proves_nothing() -> None:
+    entry = entry_of("mse")
+    square = "(label-pred)^2"
+    for text in (f"{square} + 1/(pred-pred)", f"{square}/(pred-pred)", "1/0", "0/0", f"{square} + 0*(1/0)"):
+        entry["formula"] = str(lossdsl.parse(text))
+        for cell in entry["cells"]:
+            for slope in (["0", "1"], ["1", "1"], ["2*x", "1"], ["-1", "1"]):
+                for curve in cell["curves"].values():
+                    curve.update(slope=slope, curvature=["0", "1"])
+                rejects(entry)
+
+
+UNDEFINED = [
+    "log(abs(pred-0.5))",
+    "1/abs(pred-0.5)",
+    "log(relu(0.5-pred)+relu(pred-0.5))",
+    "(pred-0.5)^2/abs(pred-0.5)",
+]
+
+
+@pytest.mark.parametrize("formula", UNDEFINED)
+def test_undefined_at_a_breakpoint_alone(formula: str) -> None:
+    """The report is forged, so that the evidence for the cells is written; the place between them is looked at."""
+    entry = certify(lossdsl.parse(formula), lossdsl.check("predpredlabel"))
+    assert not entry["proved"]
+    assert "may be undefined" in entry["not certified"]["domain"]
 
 
 def test_the_domain_cannot_be_left_out_or_the_name_made_up() -> None:
@@ -488,7 +520,8 @@ ROTTEN: list[Callable[[Entry], Any]] = [
     lambda e: e["proved"]["uses_label"].update(at="2"),
     lambda e: e["proved"]["uses_label"].pop("at"),
     lambda e: e["proved"]["no_dead_zone"].update(places={}),
-    lambda e: e["proved"]["no_dead_zone"]["places"].update({"0": ["1/2"]}),
+    lambda e: e["proved"]["no_dead_zone"]["places"].update({"0": ["1/3"]}),
+    lambda e: e["proved"]["no_dead_zone"]["places"]["0"].pop(7),
     lambda e: e["proved"]["domain"].update(more=1),
     lambda e: e["proved"]["bounded_gradient"].update(bound="1/2"),
     lambda e: e["proved"]["bounded_gradient"].update(bound="-2"),
