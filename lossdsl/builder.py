@@ -43,6 +43,8 @@ def _log(x: Decimal) -> Decimal:
 
 
 def _exp(x: Decimal) -> Decimal:
+    if x > 1000:
+        raise Overflow  # beyond the doubles, and e^1000000 as a fraction would take seconds
     return max(x, Decimal(-10000)).exp(_DIGITS)
 
 
