@@ -18,7 +18,7 @@ test-all: install lint
 	cd $(ROOT) && $(BIN)/python -m pytest -n 2
 
 fuzz: install
-	cd $(ROOT) && $(BIN)/python benchmarks/fuzz.py
+	cd $(ROOT) && $(BIN)/python benchmarks/fuzz.py && $(BIN)/python benchmarks/soundness.py
 
 lint: install
 	cd $(ROOT) && $(BIN)/ruff check . && rm -rf build && \
