@@ -141,3 +141,16 @@ def test_every_strategy_keeps_the_contract(strategy: str) -> None:
     third = make(Settings(strategy=strategy, seed=99))
     third.restore(arrays, meta)
     assert third.propose(6) == first.propose(6)
+
+
+def test_every_target_writes_a_file(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from lossdsl.cli.compile import TARGETS, command
+
+    for target in TARGETS:
+        if target in ("torchscript", "export"):  # their own tests load what they write
+            continue
+        file = tmp_path / target
+        done = CliRunner().invoke(command, ["focal", "--to", target, "-o", str(file)], standalone_mode=False)
+        assert done.exception is None and file.read_text(encoding="utf-8").strip(), target
