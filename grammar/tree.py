@@ -79,9 +79,27 @@ class Apply(Node):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Apply) and self.key == other.key and self.op == other.op and self.args == other.args
+        return isinstance(other, Apply) and self.key == other.key and _same(self, other)
 
     __hash__ = Node.__hash__
+
+
+def _same(a: Apply, b: Apply) -> bool:
+    """Equality of two graphs, each pair of nodes looked at once: where parts are shared, recursion would take 2^n."""
+    seen: set[tuple[int, int]] = set()
+    todo: list[tuple[Node, Node]] = [(a, b)]
+    while todo:
+        x, y = todo.pop()
+        if x is y or (id(x), id(y)) in seen:
+            continue
+        if isinstance(x, Apply) and isinstance(y, Apply):
+            if x.key != y.key or x.op != y.op or len(x.args) != len(y.args):
+                return False
+            seen.add((id(x), id(y)))
+            todo.extend(zip(x.args, y.args))
+        elif x != y:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from lossdsl.grammar.operators import OPERATORS
-from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, names, walk
+from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, names, size, walk
 
 _ZERO, _ONE, _TWO = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(2))
+_HALF = Number(Fraction(1, 2))
 _EPSILON = Number(Fraction(1, 10**6))
+
+# Beyond so many parts, the slope of a min or max is written so that each of its slopes occurs once.
+_SHORT = 60
 
 Rule = Callable[[Apply, tuple[Node, ...], tuple[Node, ...]], Node]
 
@@ -138,8 +142,14 @@ def _extreme(node: Apply, args: tuple[Node, ...], d: tuple[Node, ...]) -> Node:
     for other, slope_other in zip(args[1:], d[1:]):
         first, second = (_more, _less) if node.op == "max" else (_less, _more)
         if slope_so_far != slope_other:
-            tie = _half(_add(slope_so_far, slope_other))
-            slope_so_far = first(so_far, other, slope_so_far, second(so_far, other, slope_other, tie))
+            if size(slope_so_far) + size(slope_other) < _SHORT:
+                tie = _half(_add(slope_so_far, slope_other))
+                slope_so_far = first(so_far, other, slope_so_far, second(so_far, other, slope_other, tie))
+            else:
+                # The tie would write both slopes a second time, and sixty nested max would be 2^60 of them.
+                share = first(so_far, other, _ONE, second(so_far, other, _ZERO, _HALF))
+                rest = first(so_far, other, _ZERO, second(so_far, other, _ONE, _HALF))
+                slope_so_far = _add(_mul(share, slope_so_far), _mul(rest, slope_other))
         so_far = Apply(node.op, (so_far, other))
     return slope_so_far
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RATIONAL = frozenset({"add", "sub", "mul", "div", "neg", "pow", "square", "reciprocal"})
 _MAX_UNKNOWNS = 10
 _MAX_TERMS = 60
+_MAX_NODES = 2000
 _MAX_POWER = 16
 
 
@@ -29,6 +30,9 @@ class _TooMuch(Exception):
 
 def shortest(root: Node, ranges: Ranges) -> Node | None:
     """The shortest of the expanded and factored forms, where it is shorter than `root` and means the same."""
+    whole = size(root)
+    if whole > _MAX_NODES:  # a slope shares its parts, and written out it may be of any size
+        return None
     inner = _arithmetic(root)
     unknowns = [n for n in walk(root) if n not in inner and not isinstance(n, Number) and _below(n, root, inner)]
     if not 1 <= len(unknowns) <= _MAX_UNKNOWNS or not inner:
@@ -41,7 +45,7 @@ def shortest(root: Node, ranges: Ranges) -> Node | None:
     top, bottom = top / common, bottom / common
     if bottom.is_constant():
         top, bottom = top / bottom, bottom / bottom
-    best, least = None, (size(root), len(show_node(root)))
+    best, least = None, (whole, len(show_node(root)))
     for sign in (1, -1) if not bottom.is_constant() else (1,):
         for above in (_expanded(sign * top, unknowns), _factored(sign * top, unknowns)):
             for below in (_expanded(sign * bottom, unknowns), _factored(sign * bottom, unknowns)):

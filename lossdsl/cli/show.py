@@ -31,6 +31,7 @@ def command(
     from lossdsl.errors import LossSyntaxError
     from lossdsl.formula import parse
     from lossdsl.grammar.printer import show
+    from lossdsl.grammar.tree import size
 
     try:
         loss = parse(formula, dialect)
@@ -40,7 +41,8 @@ def command(
     if beside and plot is None:
         raise click.UsageError("--beside needs --plot FILE")
     pairs = pairwise or loss.pairwise
-    simplest, slope = loss.simplest, show(loss.slope_tree)
+    simplest, slope_parts = loss.simplest, size(loss.slope_tree.root)
+    slope = show(loss.slope_tree) if slope_parts <= _LONGEST else f"({slope_parts:,} parts)"
     rows = [("formula", str(loss))]
     if loss.dialect != "lossdsl":
         rows.append(("read as", loss.dialect))

@@ -51,6 +51,14 @@ def test_shared_graphs_cost_their_distinct_nodes() -> None:
     assert size(root) == 2**61 - 1
 
 
+def test_equality_of_shared_graphs_costs_their_distinct_nodes() -> None:
+    assert _doubled(200) == _doubled(200)
+    other: Node = Name("label")
+    for _ in range(200):
+        other = Apply("add", (other, other))
+    assert _doubled(200) != other
+
+
 def test_binding_value() -> None:
     assert Binding("c", Fraction(1), Fraction(1)).value == 1
     assert Binding("c", Fraction(1), Fraction(2)).value is None

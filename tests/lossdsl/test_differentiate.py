@@ -15,7 +15,7 @@ from lossdsl.differentiate import axis, slope
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.parser import read
 from lossdsl.grammar.printer import show
-from lossdsl.grammar.tree import Apply, Name, Number, Tree, walk
+from lossdsl.grammar.tree import Apply, Name, Number, Tree, size, walk
 from lossdsl.testing import formulas
 
 SLOPES = {
@@ -119,3 +119,13 @@ def test_no_heaviside_reaches_a_slope() -> None:
     for text in ("hinge", "huber", "max(abs(score), clamp(pred, 0.1, 0.9))"):
         kinds = {type(node).__name__ for node in sympy.preorder_traversal(parse(text).slope)}
         assert not kinds & {"Heaviside", "DiracDelta", "Derivative", "Subs"}
+
+
+def test_slopes_of_nested_maxima_do_not_double() -> None:
+    text = "max(" * 60 + "score" + ", 0.1*score^2)" * 60
+    assert size(slope(read(text).tree).root) < 200_000
+    long = "+".join(["score*pred"] * 12)
+    for kind in ("max", "min"):
+        tree = slope(read(f"{kind}({long}, 2*({long}))").tree)
+        assert value(tree, {"score": Fraction(0), "pred": Fraction(1, 2)}) == Fraction(9)
+        assert value(tree, {"score": Fraction(1), "pred": Fraction(1, 2)}) == (18 if kind == "max" else 9)
