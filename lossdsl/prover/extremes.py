@@ -227,7 +227,7 @@ class _Largest:
             if self.count > MAX_BOXES:
                 return self._by_bends()
             _, _, chart, slope, a, b = heappop(self.heap)
-            m = (a * b) ** 0.5 if b > 4 * a > 0 else (a + b) / 2
+            m = a**0.5 * b**0.5 if b > 4 * a > 0 else (a + b) / 2
             self.add(chart, slope, a, m)
             self.add(chart, slope, m, b)
         return max(self.best, self.floor)

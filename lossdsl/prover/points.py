@@ -189,9 +189,10 @@ def _isolate(g: fmpz_poly, bits: int) -> list[tuple[fmpq, fmpq]]:
     try:
         reals = [z for z, _ in g.complex_roots() if isinstance(z, arb) or z.imag.is_zero()]
         balls = [z if isinstance(z, arb) else z.real for z in reals]
+        # The ends of a ball are rounded at the precision of the moment.
+        brackets = [(dyadic(z.lower()), dyadic(z.upper())) for z in balls]
     finally:
         ctx.prec = old
-    brackets = [(dyadic(z.lower()), dyadic(z.upper())) for z in balls]
     return sorted(brackets, key=lambda b: Fraction(int(b[0].p), int(b[0].q)))
 
 

@@ -415,7 +415,9 @@ class _Search:
                             continue
                     if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(chart, a, b, mirrored):
                         continue
-            if b - a < THINNEST * max(abs(a), abs(b), THINNEST) or self.boxes > MAX_BOXES:
+            # Distances from an end of pred are measured by themselves, scores by no less than a tiny amount.
+            size = max(abs(a), abs(b), THINNEST) if self.signs.score else b
+            if b - a < THINNEST * size or self.boxes > MAX_BOXES:
                 if self._edge_germ(a, b, mirrored):
                     continue
                 place = 1 - a if mirrored else a
@@ -560,6 +562,6 @@ def _outer(q: fmpq, way: int) -> float:
 def _split(a: float, b: float, score: bool) -> float:
     """Where to cut a box: by ratio where it reaches down to the end, else a little off the middle."""
     if not score and b > 4 * a > 0:
-        return sqrt(a * b)
+        return sqrt(a) * sqrt(b)  # a*b may underflow
     m = a + 0.4921875 * (b - a)
     return m if a < m < b else (a + b) / 2
