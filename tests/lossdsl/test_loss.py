@@ -20,9 +20,10 @@ import lossdsl
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula
 from lossdsl.loss import Loss, compile
+from lossdsl.paths import KernelPath, ScriptPath
 from lossdsl.testing import formulas
 
-BACKENDS = ("torchscript", "llvm", "eager", "auto")
+BACKENDS = ("torchscript", "llvm", "eager")
 NAMED = ("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "huber", "exponential")
 
 
@@ -82,6 +83,16 @@ def test_pred_and_score_say_the_same(name: str, backend: str) -> None:
     (a,) = torch.autograd.grad(loss(pred, label), score)
     (b,) = torch.autograd.grad(loss(score=score, label=label), score)
     torch.testing.assert_close(a, b, rtol=2e-4, atol=1e-6)
+
+
+def test_auto_takes_machine_code_where_it_applies() -> None:
+    score, label = batch(8, torch.float32)
+    for name, way in (("bce", KernelPath), ("score^label", ScriptPath)):
+        loss = compile(name, "auto")
+        loss(score=score.abs(), label=label)
+        assert isinstance(loss._on_score, way)
+    trained = compile("focal", "auto", trainable=("gamma",))
+    torch.testing.assert_close(trained(score=score, label=label), compile("focal")(score=score, label=label))
 
 
 @settings(max_examples=60, deadline=None)
