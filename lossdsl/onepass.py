@@ -53,7 +53,7 @@ class _Slope(torch.autograd.Function):
 
 
 # Function.apply first looks for functorch wrappers, in Python; who calls `attach` has made sure that there are none.
-_apply: Callable[..., Tensor] = getattr(super(torch.autograd.Function, _Slope), "apply", _Slope.apply)
+_apply: Any = getattr(super(torch.autograd.Function, _Slope), "apply", _Slope.apply)
 
 
 def attach(x: Tensor, label: Tensor, loss: float | Tensor, slope: Tensor, again: OnePass) -> Tensor:

@@ -98,5 +98,5 @@ def run(
         result = _tensor(result, x).expand(x.shape)
     if x.requires_grad and not result.requires_grad:
         # a loss that does not depend on x has the slope zero, which autograd has to be told
-        result = torch.where(torch.zeros_like(x, dtype=torch.bool), x, result)
-    return result.clone() if result is x or result is label else result
+        return torch.where(torch.zeros_like(x, dtype=torch.bool), x, result)
+    return torch.clone(result) if result is x or result is label else result
