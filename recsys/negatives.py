@@ -12,6 +12,8 @@ from lossdsl.recsys.kernels import JIT
 
 SAMPLERS = ("uniform", "popularity")
 TRIES = 1000
+# Rows of a full ranking that are held at once, of some 30 bytes each.
+LARGEST = 100_000_000
 
 
 class Known:
@@ -104,12 +106,17 @@ def with_negatives(rows: Rows, known: Known, count: int, seed: int, sampler: str
 def full_ranking(positives: Rows, seen: Known, users: int) -> Rows:
     """Every user of `positives` with every item but those `seen`; label 1 where `positives` has the pair."""
     who = np.unique(positives.user)
-    grid = np.zeros((users, seen.items), np.int8)
+    if len(who) * seen.items > LARGEST:
+        raise DataError(
+            f"ranking {seen.items:,} items for each of {len(who):,} users is too much to hold; "
+            "measure among sampled negatives instead (--test-neg 100)"
+        )
+    grid = np.zeros((len(who), seen.items), np.int8)
     owner = np.repeat(np.arange(users), np.diff(seen.start))
-    grid[owner, seen.item] = -1
+    mine = np.isin(owner, who)
+    grid[np.searchsorted(who, owner[mine]), seen.item[mine]] = -1
     liked = positives.take(positives.label > 0)
-    grid[liked.user, liked.item] = 1
-    grid = grid[who]
+    grid[np.searchsorted(who, liked.user), liked.item] = 1
     row, item = np.nonzero(grid >= 0)
     return Rows(who[row], item, grid[row, item])
 

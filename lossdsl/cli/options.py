@@ -56,6 +56,7 @@ training_options = _stack(
         click.option("--task", type=click.Choice(["explicit", "implicit"]),
                      help="implicit: positives, sampled negatives, full ranking."),
         click.option("--train-neg", type=int, metavar="N", help="Sampled negatives of each positive; default: 4."),
+        click.option("--train-sampler", type=click.Choice(["uniform", "popularity"]), help="How they are drawn."),
         click.option("--test-neg", type=int, metavar="N", help="Measure among N sampled negatives for each row."),
         click.option("--preset", type=click.Choice(["autolossgen"]), help="Settings of the original program."),
     ]
@@ -69,7 +70,7 @@ model_options = _stack(
 )
 
 SETTINGS = ("model", "optimizer", "lr", "l2", "batch_size", "dim", "init_std", "layers", "dropout", "epochs",
-            "patience", "metric", "task", "train_neg", "test_neg")  # fmt: skip
+            "patience", "metric", "task", "train_neg", "train_sampler", "test_neg")  # fmt: skip
 
 
 def settings_from(options: dict[str, Any]) -> Any:

@@ -63,6 +63,14 @@ def test_full_ranking_is_every_item_but_the_seen() -> None:
     assert pairs(rows.take(rows.label > 0)) == {(0, 3), (1, 0), (1, 3)}
 
 
+def test_a_ranking_that_cannot_be_held_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lossdsl.recsys import negatives
+
+    monkeypatch.setattr(negatives, "LARGEST", 7)
+    with pytest.raises(DataError, match="4 items for each of 2 users is too much.*--test-neg"):
+        full_ranking(Rows([0, 1, 1], [3, 0, 3], [1, 1, 1]), Known(3, 4, Rows([2], [0], [1])), 3)
+
+
 def test_test_ranking_leaves_out_what_validation_liked() -> None:
     data = made(users=20, items=15, rows=120)
     rows = evaluation_rows(data, "test", task="implicit", count=0)
