@@ -13,6 +13,7 @@ from lossdsl.formula import parse
 from lossdsl.recsys import metrics
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.negatives import evaluation_rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, Trainer
@@ -104,10 +105,15 @@ class Bench:
         self.data = blind(data)
         training = settings.training
         self.pairwise = settings.model == "ranknet"
-        folds = settings.ladder.folds
+        self.implicit = settings.task == "implicit"
+        # Further folds would be positives that a full ranking takes for unseen items.
+        folds = 0 if self.implicit else settings.ladder.folds
         self.train, extra = protocol_folds(self.data.train, folds)
         self.evaluations: tuple[Rows, ...] = (self.data.validation, *extra)
-        if self.pairwise:
+        if self.implicit:
+            ranked = evaluation_rows(self.data, "validation", task="implicit", count=0)
+            self.evaluations = (few_users(ranked, training.eval_users, settings.seed),)
+        elif self.pairwise:
             known = (self.data.train, self.data.validation)
             self.evaluations = tuple(
                 with_negatives(rows, known, self.data.items, SAMPLED, settings.seed) for rows in self.evaluations
@@ -123,7 +129,7 @@ class Bench:
         else:
             self.limit = None
         if self.pairwise and 0 < training.train_rows < len(self.train):
-            self.train = self._some_users(training.train_rows)
+            self.train = some_users(self.train, training.train_rows, settings.seed)
         self.recommender = Recommender(
             model=settings.model,
             dim=training.dim,
@@ -134,17 +140,14 @@ class Bench:
             batch_size=training.batch_size if not self.pairwise else None,
             epochs=training.epochs,
             patience=training.patience,
+            task=settings.task,
+            train_neg=training.train_neg,
         ).resolve()
+        # Where torch trains, threads would wait for one another; the other engines let go of the interpreter.
+        start = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
+        self.engine: str = Trainer(start, self.data, self.recommender).engine.name
         assert self.recommender.metric is not None
         self.metric: str = self.recommender.metric
-
-    def _some_users(self, rows: int) -> Rows:
-        """All rows of so many users, drawn by the seed, that about `rows` come together."""
-        rng = np.random.default_rng([self.settings.seed, 12])
-        counts = np.bincount(self.train.user)
-        order = rng.permutation(len(counts))
-        enough = order[: int(np.searchsorted(np.cumsum(counts[order]), rows)) + 1]
-        return self.train.take(np.isin(self.train.user, enough))
 
     def run(self, job: Job) -> Result:
         """Train a candidate as its job says."""
@@ -206,3 +209,26 @@ class Bench:
             if since >= self.recommender.patience > 0:
                 break
         return Fit(np.array(history, np.float64).reshape(len(history), len(self.evaluations)), rows, note)
+
+
+def some_users(rows: Rows, count: int, seed: int) -> Rows:
+    """All rows of so many users, drawn by the seed, that about `count` come together.
+
+    >>> from lossdsl.recsys.dataset import Rows
+    >>> from lossdsl.search.bench import some_users
+    >>> len(some_users(Rows([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0]), 4, 0))
+    4
+    """
+    rng = np.random.default_rng([seed, 12])
+    counts = np.bincount(rows.user)
+    order = rng.permutation(len(counts))
+    enough = order[: int(np.searchsorted(np.cumsum(counts[order]), count)) + 1]
+    return rows.take(np.isin(rows.user, enough))
+
+
+def few_users(rows: Rows, count: int, seed: int) -> Rows:
+    """The rows of `count` users, drawn by the seed; all where `count` is 0."""
+    users = np.unique(rows.user)
+    if not 0 < count < len(users):
+        return rows
+    return rows.take(np.isin(rows.user, np.random.default_rng([seed, 13]).permutation(users)[:count]))

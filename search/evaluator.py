@@ -24,11 +24,15 @@ class OutOfTime(Exception):
 _bench: Bench | None = None
 
 
-def _start(data: Dataset, settings: Settings) -> None:
-    global _bench
+def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def _start(data: Dataset, settings: Settings) -> None:
+    global _bench
+    _one_thread()
     _bench = make_bench(data, settings)
 
 
@@ -57,15 +61,15 @@ def _lost(job: Job | Step) -> Any:
 class Evaluator:
     """Runs jobs on `workers` threads or processes; the results do not depend on how many.
 
-    Threads where the fused engine trains, because it lets go of the interpreter; processes where torch does. A process
-    that dies is replaced and its jobs are run again; a job that kills twice is given up.
+    Threads where an engine of this project trains, because it lets go of the interpreter; processes where torch does.
+    A process that dies is replaced and its jobs are run again; a job that kills twice is given up.
     """
 
     def __init__(self, bench: Bench, data: Dataset, workers: int, *, processes: bool | None = None) -> None:
         self.bench = bench
         self.data = data
         self.workers = max(1, workers)
-        self.processes = bench.settings.model != "biasedmf" if processes is None else processes
+        self.processes = bench.engine == "torch" if processes is None else processes
         self._pool: Executor | None = None
         self._strangers: frozenset[int | None] = frozenset()
 
@@ -135,7 +139,7 @@ class Evaluator:
 
     def _open(self) -> Executor:
         if not self.processes:
-            return ThreadPoolExecutor(self.workers, thread_name_prefix="search")
+            return ThreadPoolExecutor(self.workers, thread_name_prefix="search", initializer=_one_thread)
         self._strangers = frozenset(child.pid for child in active_children())
         # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.
         arguments: tuple[Any, ...] = (self.data, self.bench.settings)

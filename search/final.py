@@ -12,10 +12,11 @@ from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Tree
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.negatives import evaluation_rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, Trainer
-from lossdsl.search.bench import SAMPLED, Bench, Tabled
+from lossdsl.search.bench import SAMPLED, Bench, Tabled, some_users
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
 
@@ -58,11 +59,17 @@ class FinalTest:
     def __init__(self, data: Dataset, bench: Bench) -> None:
         self.data, self.bench, self.training = data, bench, bench.settings.training
         self.validation, self.test = data.validation, data.test
-        if bench.pairwise:
+        if bench.implicit:
+            self.validation, self.test = (
+                evaluation_rows(data, split, task="implicit", count=0) for split in ("validation", "test")
+            )
+        elif bench.pairwise:
             known = (data.train, data.validation, data.test)
             seed = bench.settings.seed
             self.validation = with_negatives(data.validation, known, data.items, SAMPLED, seed)
             self.test = with_negatives(data.test, known, data.items, SAMPLED, seed + 1)
+        rows = self.training.train_rows
+        self.train = some_users(data.train, rows, bench.settings.seed) if 0 < rows < len(data.train) else data.train
         self.recommender: Recommender = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
 
     def run(self, name: str, text: str, *, scale: bool = True) -> Tested:
@@ -88,7 +95,7 @@ class FinalTest:
         best, since = (-np.inf, np.nan, np.full(len(self.test), np.nan)), 0
         for _ in range(self.recommender.epochs):
             try:
-                trainer.epoch()
+                trainer.epoch(self.train)
             except Diverged:
                 break
             now = metrics.compute(self.bench.metric, self.validation, trainer.scores(self.validation))
@@ -105,10 +112,18 @@ class FinalTest:
         """How much better `a` is than `b`; users and seeds are drawn again, the same for both."""
         mean = a.mean - b.mean
         rng = np.random.default_rng(0)
+        if self.bench.metric != "auc":
+            gaps = [self._gaps(one, two) for one, two in zip(a.scores, b.scores)]
+            drawn = [
+                float(rng.choice(gap, len(gap)).mean())
+                for gap in (gaps[int(rng.integers(len(gaps)))] for _ in range(2000))
+            ]
+            low, high = np.quantile(drawn, [0.025, 0.975])
+            return Difference(mean, float(low), float(high))
         users, place = np.unique(self.test.user, return_inverse=True)
         order = np.argsort(place, kind="stable")
         start = np.searchsorted(place[order], np.arange(len(users) + 1))
-        drawn: list[float] = []
+        drawn = []
         for _ in range(_RESAMPLES):
             pick = rng.integers(len(users), size=len(users))
             index = np.concatenate([order[start[u] : start[u + 1]] for u in pick.tolist()])
@@ -121,3 +136,8 @@ class FinalTest:
                 drawn.append(one - two)
         low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
         return Difference(mean, float(low), float(high))
+
+    def _gaps(self, one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float64]:
+        """The difference of each user's metric; users without one are left out."""
+        ours, theirs = (metrics.per_user(self.bench.metric, self.test, score) for score in (one, two))
+        return np.array([ours[user] - theirs[user] for user in ours if user in theirs], np.float64)

@@ -39,6 +39,7 @@ class SearchResult:
     trials: int
     fates: dict[str, int]
     elapsed: float
+    data: str
     warnings: tuple[str, ...] = ()
 
 
@@ -99,7 +100,9 @@ def search(
         if best is not None:
             content = describe(run, best, settings, bench, data, judge)
             ledger.write_best(content)
-        return SearchResult(run_dir, content, run.number, dict(run.fates), clock.elapsed, tuple(ledger.warnings))
+        return SearchResult(
+            run_dir, content, run.number, dict(run.fates), clock.elapsed, settings.data, tuple(ledger.warnings)
+        )
 
 
 def describe(

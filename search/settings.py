@@ -92,6 +92,8 @@ class TrainingSettings:
     patience: int = 3
     train_rows: int = 0  # of an epoch; 0 means all
     layers: tuple[int, ...] = (0,)  # hidden layers of deepmodel and ranknet; 0 means the model's own
+    train_neg: int = 8  # sampled negatives of each positive at every epoch, in the implicit task
+    eval_users: int = 300  # users whose full ranking pays a candidate in the implicit task; 0 means all
     test_seeds: int = 5
 
 
@@ -198,6 +200,23 @@ def for_model(settings: Settings, model: str) -> Settings:
     """The settings with what a model needs otherwise; those of a preset stay as they are."""
     changed = replace(settings, model=model)
     return changed if settings.preset else merge(changed, MODELS[model], f"model {model}")
+
+
+_IMPLICIT: Mapping[str, Any] = {
+    "training": {"dim": 32, "lr": 0.01, "l2": [3e-5, 1e-4], "final_l2": [1e-5, 3e-5, 1e-4, 3e-4], "epochs": 20,
+                 "test_seeds": 3},
+    "ladder": {"batch": 32, "folds": 0, "first_epochs": 3, "final": 4, "final_seeds": 2, "tune": 2, "tune_tries": 8},
+}  # fmt: skip
+
+
+def for_task(settings: Settings, task: str) -> Settings:
+    """The settings with what a task needs otherwise; those of a preset stay as they are."""
+    changed = replace(settings, task=task)
+    if task != "implicit":
+        return changed
+    if settings.preset:
+        raise LossError("the published method searches in the explicit task only")
+    return merge(changed, _IMPLICIT, f"task {task}")
 
 
 def exact(value: float) -> Fraction:

@@ -90,6 +90,8 @@ def settings_of(
     settings = known.preset(preset or "")
     if "model" in given:
         settings = known.for_model(settings, given["model"])
+    if "task" in given:
+        settings = known.for_task(settings, given["task"])
     if config is not None:
         settings = known.read(config.read_text(encoding="utf-8"), settings, str(config))
     for assignment in assignments:
@@ -114,6 +116,7 @@ def summary(result: SearchResult) -> str:
         f"{test['baseline']} tuned alike: {test['bce']['mean']:.4f}",
         f"difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f} "
         "(users and seeds drawn again)",
-        f"train with it: lossdsl train --loss {result.run_dir} --data D; look at it: lossdsl report {result.run_dir}",
+        f"train with it: lossdsl train --loss {result.run_dir} --data {result.data}",
+        f"look at it:    lossdsl report {result.run_dir}",
     ]
     return "\n".join(lines)

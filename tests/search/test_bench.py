@@ -1,0 +1,84 @@
+"""The bench trains and measures: both tasks, both kinds of loss, and the interval of the fair test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.bench import Bench, Job, few_users, some_users
+from lossdsl.search.final import FinalTest
+from lossdsl.search.settings import Settings, assign, for_model, for_task
+
+BCE = "-log(label*pred + (1-label)*(1-pred))"
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load("demo")
+
+
+def tuned(settings: Settings, *changes: str) -> Settings:
+    for change in ("training.epochs=2", "training.final_l2=[1e-4]", "training.test_seeds=2", *changes):
+        settings = assign(settings, change)
+    return settings
+
+
+def test_a_first_rung_and_a_first_l2_end_a_job(data: Dataset) -> None:
+    bench = Bench(data, tuned(Settings(), "training.epochs=6"))
+    whole = bench.run(Job(BCE, (1e-4, 2e-4), (0,), first_epochs=2))
+    assert whole.epochs == 12 and whole.rows == 12 * len(bench.train)
+    stopped = bench.run(Job(BCE, (1e-4, 2e-4), (0,), first_bar=0.99, first_epochs=2))
+    assert stopped.epochs == 2 and stopped.note == "below the first rung" and stopped.first == whole.first
+    half = bench.run(Job(BCE, (1e-4, 2e-4), (0,), bar=0.99, first_epochs=2))
+    assert half.epochs == 6
+
+
+def test_seeds_are_averaged(data: Dataset) -> None:
+    bench = Bench(data, tuned(Settings()))
+    one, two = (bench.run(Job(BCE, (1e-4,), (seed,))).reward for seed in (0, 1))
+    both = bench.run(Job(BCE, (1e-4,), (0, 1)))
+    assert both.values == (one, two) and both.reward == pytest.approx((one + two) / 2)
+
+
+def test_the_implicit_task_ranks_all_unseen_items(data: Dataset) -> None:
+    settings = tuned(for_task(Settings(), "implicit"), "training.eval_users=20", "training.dim=4")
+    bench = Bench(data, settings)
+    assert bench.metric == "ndcg@20" and len(np.unique(bench.evaluations[0].user)) == 20
+    assert 0 < bench.run(Job(BCE, (1e-4,), (0,))).reward < 1
+
+
+def test_ranknet_is_measured_per_user_with_sampled_negatives(data: Dataset) -> None:
+    settings = tuned(for_model(Settings(), "ranknet"), "training.layers=[8]", "training.train_rows=800")
+    bench = Bench(data, settings)
+    assert bench.metric == "gauc" and len(bench.evaluations[0]) == 11 * len(data.validation)
+    assert 0.3 < bench.run(Job("-logsigmoid(score)", (1e-5,), (0,))).reward < 1
+
+
+@pytest.mark.parametrize("task", ["explicit", "implicit"])
+def test_a_loss_against_itself_differs_by_nothing(task: str, data: Dataset) -> None:
+    settings = tuned(for_task(Settings(), task), "training.dim=4")
+    test = FinalTest(data, Bench(data, settings))
+    one = test.run("one", BCE)
+    gap = test.difference(one, replace(one, name="two"))
+    assert (gap.mean, gap.low, gap.high) == (0.0, 0.0, 0.0)
+    assert len(one.values) == 2 and one.l2 == 1e-4
+
+
+def test_a_clear_difference_has_a_clear_interval(data: Dataset) -> None:
+    settings = tuned(Settings(), "training.epochs=8")
+    test = FinalTest(data, Bench(data, settings))
+    better, worse = test.run("bce", "bce"), test.run("flat", "1e-3*(bce)".replace("bce", BCE), scale=False)
+    gap = test.difference(better, worse)
+    assert gap.low < gap.mean < gap.high and gap.mean == pytest.approx(better.mean - worse.mean)
+
+
+def test_drawn_users_come_whole(data: Dataset) -> None:
+    rows = some_users(data.train, 500, 3)
+    for user in np.unique(rows.user).tolist():
+        assert (rows.user == user).sum() == (data.train.user == user).sum()
+    assert len(np.unique(few_users(data.train, 7, 0).user)) == 7
+    assert few_users(data.train, 0, 0) is data.train
