@@ -82,6 +82,8 @@ class Loss(nn.Module):
         if check != "off":
             _check(self._engine, label, check)
         for name in self._engine.trainable:
+            if hasattr(self, name):
+                raise LossError(f"a trainable parameter cannot be called `{name}` (loss `{self.formula}`)")
             self.register_parameter(name, nn.Parameter(torch.tensor(self._engine.start[name])))
 
     @property

@@ -402,6 +402,8 @@ def test_trainable_parameters_learn_and_are_in_the_state() -> None:
         Loss("focal", trainable=("beta",), check="off")
     with pytest.raises(LossError, match="range"):
         compile("pred*c where c in [0, 1]")
+    with pytest.raises(LossError, match="cannot be called `training`"):
+        compile("pred*training where training = 1", trainable=("training",))
 
 
 def test_params_change_the_formula() -> None:
