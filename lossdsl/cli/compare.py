@@ -84,7 +84,8 @@ def command(
     if options.get("epochs") is None:
         options["epochs"] = 200
     if options.get("patience") is None:
-        options["patience"] = 8
+        # Some losses rest on a plateau for twenty epochs and are as good as any in the end.
+        options["patience"] = 25
     options["model"] = models[0]
     settings = settings_from(options)
     for formula in formulas:
