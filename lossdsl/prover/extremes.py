@@ -8,8 +8,9 @@ from math import inf, log
 from flint import arb, arb_series, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
-from lossdsl.prover.ends import LADDER, End, NoGerm
+from lossdsl.prover.ends import LADDER, End
 from lossdsl.prover.field import Element, only_x
+from lossdsl.prover.germs import NoGerm
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, float_of

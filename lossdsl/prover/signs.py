@@ -13,34 +13,20 @@ What none of them decides raises `Undecided`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from math import inf, log2, nextafter, sqrt
 from typing import Any
 
-from flint import arb, arb_series, fmpq
+from flint import arb, fmpq
 
 from lossdsl.prover.constants import vanishes_at
-from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End, Ends
+from lossdsl.prover.ends import Ends
 from lossdsl.prover.field import Element, Field, Poly, PolyKey, only_x, poly_key, univariate
-from lossdsl.prover.limits import MAX_BOXES, Budget, Undecided
+from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
-from lossdsl.prover.places import inside
-from lossdsl.prover.points import (
-    Point,
-    algebraic_roots,
-    between,
-    by_place,
-    compare,
-    float_of,
-    rational_point,
-    simplest_between,
-)
+from lossdsl.prover.places import inside as probes_between
+from lossdsl.prover.points import Point, algebraic_roots, between, by_place, compare, rational_point
+from lossdsl.prover.roots import Search
 
-SHORT = 1e-6
-"""Where a sign next to an open end cannot be shown, the rest of the axis begins here, in pred."""
-SHORT_SCORE = 13.9
 PRECISIONS = (64, 192, 640, 2048)
-THINNEST = 2.0**-44
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +108,7 @@ class Signs:
         Looks at a few places before it searches for roots, which costs more.
         """
         if not (a.is_zero or only_x(a.n) or self.structural(a.n, low, high) is not None):
-            for q in inside(low, high, self.score):
+            for q in probes_between(low, high, self.score):
                 self.budget.spend()
                 try:
                     if sign_of_ball(self.value(a, rational_point(q), 64)) == bad:
@@ -283,21 +269,21 @@ class Signs:
         sign = self.structural(f, low, high)
         if sign is None and only_x(f):
             for h, _ in self.field.factor(f)[1]:
-                if any(True for _ in self._inside(algebraic_roots(univariate(h)), low, high)):
+                if any(True for _ in self.inside(algebraic_roots(univariate(h)), low, high)):
                     return 0
             sign = self.at_number(f, between(low, high))
         return sign or 0
 
     # -- rules 3 to 5 ----------------------------------------------------------------------------------------------
 
-    def _inside(self, roots: list[Point], low: Point, high: Point) -> list[Point]:
+    def inside(self, roots: list[Point], low: Point, high: Point) -> list[Point]:
         return [r for r in roots if compare(low, r) < 0 and compare(r, high) < 0]
 
     def roots(self, g: Poly, low: Point, high: Point) -> list[Point]:
         """All zeros in (low, high) of an irreducible polynomial in x and kernels."""
         if only_x(g):
             self.methods.add("roots")
-            return self._inside(algebraic_roots(univariate(g)), low, high)
+            return self.inside(algebraic_roots(univariate(g)), low, high)
         if self.structural(g, low, high) is not None:
             self.methods.add("structure")
             return []
@@ -305,7 +291,7 @@ class Signs:
         found = self._roots.get(key)
         if found is None:
             self._seen += [low, high]
-            found = self._roots[key] = _Search(self, g, low, high).run()
+            found = self._roots[key] = Search(self, g, low, high).run()
         self.short = self.short or found[1]
         return found[0]
 
@@ -316,252 +302,3 @@ def _depth(q: fmpq, score: bool) -> int:
         return 0
     small = min(q, 1 - q)
     return 3 * int(small.q).bit_length() if small > 0 else 0
-
-
-class _Search:
-    """The zeros of one polynomial between two places, by expansions at the ends and boxes between them."""
-
-    def __init__(self, signs: Signs, g: Poly, low: Point, high: Point) -> None:
-        self.signs = signs
-        self.g = g
-        self.low = low
-        self.high = high
-        self.boxes = 0
-        self.cost = 2 + len(g) // 3
-        degrees = g.degrees()
-        self.has_exp = any(k.kind == "exp" and degrees[i + 1] for i, k in enumerate(signs.field.kernels))
-        self.short = False
-        self.found: list[Point] = []
-
-    def run(self) -> tuple[list[Point], bool]:
-        signs = self.signs
-        if signs.score:
-            t0 = self._score_edge(self.low, SCORE_LOW, -1)
-            t1 = self._score_edge(self.high, SCORE_HIGH, 1)
-            self._sweep(signs.chart, t0, t1, False)
-        else:
-            half = fmpq(1, 2)
-            if self.low.low < half:
-                t0 = self._edge(self.low, PRED_0, False)
-                t1 = 0.5 if self.high.high > half else _outer(self.high.high, 1)
-                self._sweep(signs.chart, t0, t1, False)
-            if self.high.high > half:
-                t0 = self._edge(self.high, PRED_1, True)
-                t1 = 0.5 if self.low.low < half else _outer(1 - self.low.low, 1)
-                self._sweep(signs.mirrored, t0, t1, True)
-        signs.methods.add("boxes" if self.boxes else "ends")
-        return signs._inside(self.found, self.low, self.high), self.short
-
-    def _edge(self, point: Point, end: End, mirrored: bool) -> float:
-        q = point.rational
-        if q is not None and q == end.at:
-            near = self.signs.ends.sign_near(self.g, end)
-            if near is not None:
-                return float(2.0 ** -near[1])
-            self.short = True
-            return SHORT
-        return _outer(1 - point.high if mirrored else point.low, -1)
-
-    def _score_edge(self, point: Point, end: End, side: int) -> float:
-        if point.side == 0:
-            return _outer(point.low if side < 0 else point.high, side)
-        near = self.signs.ends.sign_near(self.g, end)
-        if near is not None:
-            return side * near[1] * 0.6931471805599454
-        self.short = True
-        return side * SHORT_SCORE
-
-    def _flips(self, chart: Chart, t: arb) -> tuple[int, ...]:
-        try:
-            return chart.flips(self.g, t) if self.has_exp else ()
-        except (ZeroDivisionError, ValueError):
-            return ()
-
-    def _series(self, chart: Chart, t: arb, flips: tuple[int, ...]) -> Any:
-        """A positive multiple of the function and its slope, the same multiple for the same `flips`."""
-        x = arb_series([t, 1])
-        try:
-            return chart.scaled(self.g, x, flips)
-        except (ZeroDivisionError, ValueError):
-            return None
-
-    def _sign(self, t: float, mirrored: bool) -> int:
-        q = fmpq(*t.as_integer_ratio())
-        return self.signs.at_number(self.g, 1 - q if mirrored else q)
-
-    def _sweep(self, chart: Chart, t0: float, t1: float, mirrored: bool) -> None:
-        if t0 >= t1:
-            return
-        stack = [(t0, t1)]
-        while stack:
-            a, b = stack.pop()
-            self.boxes += 1
-            self.signs.budget.spend(self.cost)
-            bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
-            with precision(bits):
-                box = arb(a).union(arb(b))
-                flips = self._flips(chart, arb(a / 2 + b / 2))
-                v = self._series(chart, box, flips)
-                if v is not None:
-                    if sign_of_ball(v[0]):
-                        continue
-                    slope = v[1]
-                    if sign_of_ball(slope):
-                        self._bracket(chart, a, b, mirrored)
-                        continue
-                    if slope.is_finite():
-                        middle = self._series(chart, arb(a / 2 + b / 2), flips)
-                        if middle is not None and sign_of_ball(middle[0] + slope * (box - arb(a / 2 + b / 2))):
-                            continue
-                    if b - a < 1e-3 * max(abs(a), abs(b)) and self._touching(chart, a, b, mirrored):
-                        continue
-            # Distances from an end of pred are measured by themselves, scores by no less than a tiny amount.
-            size = max(abs(a), abs(b), THINNEST) if self.signs.score else b
-            if b - a < THINNEST * size or self.boxes > MAX_BOXES:
-                if self._edge_germ(a, b, mirrored):
-                    continue
-                place = 1 - a if mirrored else a
-                raise Undecided(
-                    f"the sign near {'score' if self.signs.score else 'pred'} = {place:.6g} ({self.boxes} boxes)"
-                )
-            m = _split(a, b, self.signs.score)
-            stack.append((m, b))
-            stack.append((a, m))
-
-    def _edge_germ(self, a: float, b: float, mirrored: bool) -> bool:
-        """Whether the box lies next to a rational end of the piece, where an expansion proves one sign."""
-        for point, way in ((self.low, 1), (self.high, -1)):
-            q = point.rational
-            if q is None:
-                continue
-            t = float_of(1 - q if mirrored else q)
-            if a <= t <= b:
-                near = self.signs.ends.sign_near(self.g, End("plain", q, way))
-                return near is not None and 2.0 ** -near[1] > b - a
-        return False
-
-    def _bracket(self, chart: Chart, a: float, b: float, mirrored: bool) -> None:
-        """The function is strictly monotone on [a, b]: finds its zero there, if it has one."""
-        left, right = self._sign(a, mirrored), self._sign(b, mirrored)
-        if left == 0 or right == 0:
-            self._add(rational_point(_place(a if left == 0 else b, mirrored)))
-            return
-        if left == right or self._beyond(a, b, mirrored, left, right):
-            return
-        outer = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
-        a, b = self._newton(chart, a, b, mirrored, left)
-        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
-        width = max(high - low, fmpq(1, 2**60))
-        guess = simplest_between(low - width, high + width)
-        if guess.q <= 10**6 and outer[0] < guess < outer[1] and self._is_zero(guess):
-            self._add(rational_point(guess))
-            return
-        key = ("bracket", poly_key(self.g), float_of(low))
-        point = Point(low, high, self.g, key, tighten=self._tightener())
-        point.outer = outer[0], outer[1]
-        self._add(point)
-
-    def _beyond(self, a: float, b: float, mirrored: bool, left: int, right: int) -> bool:
-        """Whether a box reaches over an end of the piece and its zero lies on that end or beyond it."""
-        for point, inner in ((self.low, left if mirrored else right), (self.high, right if mirrored else left)):
-            q = point.rational
-            if q is not None:
-                t = 1 - q if mirrored else q
-                if fmpq(*a.as_integer_ratio()) <= t <= fmpq(*b.as_integer_ratio()):
-                    # Monotone as it is, the function has its zero inside only if the sign at the end is the other one.
-                    if self.signs.at_number(self.g, q) in (0, inner):
-                        return True
-        return False
-
-    def _newton(self, chart: Chart, a: float, b: float, mirrored: bool, left: int) -> tuple[float, float]:
-        """A narrower interval around the only zero, in m - f(m)/f'([a, b]); by halves where that does not help."""
-        for _ in range(60):
-            if b - a < 1e-15 * max(abs(a), abs(b)):
-                break
-            self.boxes += 1
-            self.signs.budget.spend(2)
-            m = (a + b) / 2
-            low, high = a, b
-            with precision(128):
-                flips = self._flips(chart, arb(m))
-                wide = self._series(chart, arb(a).union(arb(b)), flips)
-                middle = self._series(chart, arb(m), flips)
-                if wide is not None and middle is not None and sign_of_ball(wide[1]):
-                    root = arb(m) - middle[0] / wide[1]
-                    low, high = nextafter(float(root.lower()), -inf), nextafter(float(root.upper()), inf)
-            low, high = max(a, low), min(b, high)
-            if not high - low < (b - a) / 2:
-                sign = self._sign(m, mirrored)
-                low, high = (m, b) if sign == left else (a, m) if sign else (m, m)
-            a, b = low, high
-        return a, b
-
-    def _tightener(self) -> Any:
-        signs, g = self.signs, self.g
-
-        def tighten(point: Point) -> None:
-            if point.bits > 384:
-                raise Undecided("two places on the axis cannot be told apart")
-            point.bits += 64
-            left = signs.ball_sign(g, point.low, point.bits + 128)
-            for _ in range(64):
-                signs.budget.spend(self.cost)
-                m = (point.low + point.high) / 2
-                sign = signs.ball_sign(g, m, point.bits + 128)
-                if not left or not sign:
-                    raise Undecided("two places on the axis cannot be told apart")
-                if sign == left:
-                    point.low = m
-                else:
-                    point.high = m
-
-        return tighten
-
-    def _is_zero(self, q: fmpq) -> bool:
-        return vanishes_at(self.signs.field, self.g, q, self.signs.budget)
-
-    def _touching(self, chart: Chart, a: float, b: float, mirrored: bool) -> bool:
-        """Whether the only zero in the box is a rational where the function touches zero without crossing it."""
-        with precision(128, 3):
-            v = self._series(chart, arb(a).union(arb(b)), self._flips(chart, arb(a)))
-        if v is None or not sign_of_ball(v[2]):
-            return False
-        low, high = sorted((_place(a, mirrored), _place(b, mirrored)), key=_order)
-        guess = simplest_between(low, high)
-        field = self.signs.field
-        if guess.q > 10**4 or not self._is_zero(guess):
-            return False
-        slope = field.poly_slope(self.g)
-        if not slope.is_zero and not vanishes_at(field, slope.n, guess, self.signs.budget):
-            return False
-        self._add(rational_point(guess))
-        return True
-
-    def _add(self, point: Point) -> None:
-        if not any(compare(point, p) == 0 for p in self.found):
-            self.found.append(point)
-
-
-def _order(q: fmpq) -> Fraction:
-    return Fraction(int(q.p), int(q.q))
-
-
-def _place(t: float, mirrored: bool) -> fmpq:
-    q = fmpq(*t.as_integer_ratio())
-    return 1 - q if mirrored else q
-
-
-def _outer(q: fmpq, way: int) -> float:
-    """A float at q or just beyond it."""
-    t = float_of(q)
-    if fmpq(*t.as_integer_ratio()) == q:
-        return t
-    return nextafter(t, inf if way > 0 else -inf)
-
-
-def _split(a: float, b: float, score: bool) -> float:
-    """Where to cut a box: by ratio where it reaches down to the end, else a little off the middle."""
-    if not score and b > 4 * a > 0:
-        return sqrt(a) * sqrt(b)  # a*b may underflow
-    m = a + 0.4921875 * (b - a)
-    return m if a < m < b else (a + b) / 2
