@@ -220,7 +220,7 @@ SWAPS = {
         "(label-pred)^2 + 0.01*(pred^2-0.3)",
     ],
     "hinge": ["hinge where margin = 2", "squared_hinge", "relu(1 - (1-2*label)*score)"],
-    "(1-2*label)*log(pred^2)": ["(1-2*label)*log(pred^3)", "(1-2*label)*log((pred-1)^2)"],
+    "(1-2*label)*log(pred^4)": ["(1-2*label)*log(pred^3)", "(1-2*label)*log((pred-1)^4)"],
     "(1-2*label)*sqrt(pred^3)": ["(1-2*label)*sqrt(pred^4)", "(1-2*label)*sqrt((-pred)^3)"],
     "focal where gamma = 0.5": ["focal where gamma = 1.5", "focal where gamma = 0.25"],
 }  # fmt: skip
@@ -358,7 +358,7 @@ REFUTED = {
 
 
 NEEDED: dict[str, dict[str, Any]] = {
-    "no_dead_zone": {"places": {y: [f"{j}/200" for j in range(1, 200)] for y in "01"}},
+    "no_dead_zone": {"places": {y: [f"{j}/400" for j in range(1, 400, 2)] for y in "01"}},
     "uses_label": {"at": "1/3"},
     "bounded_gradient": {"bound": "1000000"},
     "no_saturation": {"floors": {y: ["1/1000000", "1/1000000000"] for y in "01"}},
@@ -413,7 +413,8 @@ def test_a_jump_on_a_place_alone_cannot_be_claimed_away(formula: str) -> None:
 
 
 def test_a_division_by_zero_throughout_proves_nothing() -> None:
-    entry = entry_of("mse")
+    entry = entry_of("predpredlabel")
+    assert not entry["breakpoints"]
     square = "(label-pred)^2"
     for text in (f"{square} + 1/(pred-pred)", f"{square}/(pred-pred)", "1/0", "0/0", f"{square} + 0*(1/0)"):
         entry["formula"] = str(lossdsl.parse(text))
@@ -422,6 +423,35 @@ def test_a_division_by_zero_throughout_proves_nothing() -> None:
                 for curve in cell["curves"].values():
                     curve.update(slope=slope, curvature=["0", "1"])
                 rejects(entry)
+
+
+def test_the_argument_of_a_log_is_the_product_that_is_claimed() -> None:
+    entry = entry_of("(1-2*label)*log(pred^4)")
+    for cell in entry["cells"]:
+        place = [fact[0] for fact in cell["facts"]].index("x")
+        cell["facts"].append(["x^3", 1, ["sum", [[1, [[place, 3]]]]]])
+    assert verify(sealed(entry)).ok
+    entry["formula"] = "(1-2*label)*log(pred^3)"
+    assert "product of the parts" in rejects(entry).entries[0].failed["domain"]
+
+
+FORGED = {
+    "(1-2*label)*min(pred, 0.5)": ["convex_pred", "proper", "no_dead_zone"],
+    "-(label-pred)^2": ["proper", "monotone", "minimum", "convex_pred"],
+    "(1-label)*(3*pred-pred^2) - label*(pred+pred^2)": ["calibrated", "convex_pred", "proper"],
+    "max(abs(label-pred), 0.001)": ["no_dead_zone", "proper"],
+    "1e-7*(label-pred)^2": ["no_dead_zone"],
+    "maxr": ["calibrated", "proper", "convex_score"],
+    "logmin": ["proper_composite", "convex_pred"],
+}
+
+
+@pytest.mark.parametrize("formula", FORGED)
+def test_a_forged_report_is_not_believed(formula: str) -> None:
+    """The report of bce, which has every property: evidence is searched for what does not hold, and none passes."""
+    entry = certify(lossdsl.parse(formula), lossdsl.check("bce"))
+    assert "domain" in entry["proved"]
+    assert not set(FORGED[formula]) & set(entry["proved"])
 
 
 UNDEFINED = [
