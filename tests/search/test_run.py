@@ -106,7 +106,7 @@ STRATEGIES = [("random", "random"), ("evolution", "evolution"), ("ppo", "mutatio
 
 @pytest.mark.parametrize(("strategy", "source"), STRATEGIES)
 def test_every_strategy_stops_and_goes_on(strategy: str, source: str, tmp_path: Path, data: Dataset) -> None:
-    settings = small("evolution.population=2", "training.epochs=2", strategy=strategy, seed=1)
+    settings = small("evolution.population=2", "training.epochs=2", "ppo.epochs=2", strategy=strategy, seed=1)
     search(settings, run_dir=tmp_path / "whole", data=data, budget="220trials")
     search(settings, run_dir=tmp_path / "parts", data=data, budget="130trials")
     search(run_dir=tmp_path / "parts", data=data, budget="220trials", resume=True)
