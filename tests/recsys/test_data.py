@@ -179,8 +179,7 @@ def test_features_reach_the_models(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.validation.context[:, 0], (np.array([4, 5]) - 1.5) / np.sqrt(1.25), rtol=1e-6)
     for model in ("deepmodel", "ranknet"):
         trainer = Trainer("bce", data, Settings(model=model, dim=2, layers=(4,)))
-        first = next(p for name, p in trainer.engine.model.named_parameters() if name == "stack.0.weight")
-        assert first.shape == (4, 2 * 2 + 3 + 1 + 1)
+        assert trainer.state().arrays["stack.0.weight"].shape == (4, 2 * 2 + 3 + 1 + 1)
         trainer.epoch()
     (tmp_path / "toy.item.csv").unlink()
     (tmp_path / "toy.user.csv").write_text("uid\tage\n1\t3\n")
