@@ -96,7 +96,7 @@ class _Simplifier:
         new: dict[Node, Node] = {}
         for node in walk(root):
             if isinstance(node, Apply):
-                args = tuple(new[a] for a in node.args)
+                args = self.arguments(node, new)
                 if node.op not in RATIONAL:
                     args = tuple(self.tidy(a) for a in args)
                 new[node] = self.make(node.op, *args)
@@ -116,8 +116,20 @@ class _Simplifier:
         """The local rules once more, over a part that was built anew."""
         new: dict[Node, Node] = {}
         for node in walk(root):
-            new[node] = self.make(node.op, *(new[a] for a in node.args)) if isinstance(node, Apply) else node
+            new[node] = self.make(node.op, *self.arguments(node, new)) if isinstance(node, Apply) else node
         return new[root]
+
+    def arguments(self, node: Apply, new: dict[Node, Node]) -> tuple[Node, ...]:
+        """The simpler arguments of a node.
+
+        A power of what may be negative is defined where its exponent is written as a whole number; an exponent that
+        only comes out as one, such as sqrt(1), stays as it was written.
+        """
+        args = tuple(new[a] for a in node.args)
+        if node.op == "pow" and constant(args[1]) is not None and constant(node.args[1]) is None:
+            if not self.ranges.of(args[0]).positive:
+                return args[0], node.args[1]
+        return args
 
     def make(self, op: str, *args: Node) -> Node:
         """`op` on arguments that are simple already."""
