@@ -8,7 +8,7 @@ either.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 
 from lossdsl.errors import LossSyntaxError, Span
@@ -60,11 +60,35 @@ class _Reader(Functions):
         if any(t.kind == "condition" for t in left) or (len(left) == 1 and left[0].text in (*VARIABLES, *ALIASES)):
             hint = r"a condition belongs into cases: \begin{cases} a & y = 1 \\ b & \text{otherwise} \end{cases}"
             raise self.mark.at("LD011", "`=` cannot stand here", self.tokens[places[0]], hint)
+        stray = next((t for t in self._beyond_a_name(left)), None)
+        if stray is not None:
+            hint = r"values of parameters come at the end: where \gamma = 2"
+            raise self.mark.at("LD306", "the formula stands on the left of `=`", stray, hint)
         shown = self.source[self.tokens[0].start : self.tokens[places[0]].end]
         self.notes.append(f"`{shown}` is dropped")
         self.place = places[0] + 1
         while self.eat("&"):
             pass
+
+    def _beyond_a_name(self, left: list[Token]) -> Iterator[Token]:
+        r"""What a left side holds beside a name with indices and arguments, as in `\mathcal{L}_{i}(y, p)`.
+
+        Such a side is part of the formula: to drop it would lose the loss.
+        """
+        depth = 0
+        for place, token in enumerate(left):
+            if token.kind == "sign" and token.text in OPENS.values():
+                depth -= 1
+            if depth == 0:
+                raised = place > 0 and left[place - 1].text in ("_", "^")
+                variable = token.text in (*VARIABLES, *ALIASES)
+                bracket = token.kind == "sign" and (token.text in OPENS or token.text in OPENS.values())
+                mark = token.kind == "sign" and token.text in ("_", "^", "&", "'")
+                word = token.kind in ("word", "words", "script") and not variable
+                if not (raised or word or bracket and token.text != "|" or mark) or (place == 0 and not word):
+                    yield token
+            if token.kind == "sign" and token.text in OPENS:
+                depth += 1
 
     def surplus(self) -> LossSyntaxError:
         token = self.next

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from lossdsl.cli.main import FINDINGS, FINE, FormulaCommand
+from lossdsl.cli.main import FINDINGS, FINE, USAGE, FormulaCommand
 from lossdsl.errors import LossError, LossSyntaxError
 
 # What a report has to be at least as bad as for exit code 1.
@@ -127,6 +127,10 @@ def command(
         printer.add(entry, report)
         worst = min(worst, _level(report))
     printer.close()
+    if not printer.count:
+        # A pipe that broke upstream must not read as "nothing found".
+        click.echo("lossdsl: there is no formula in what was given", err=True)
+        return USAGE
     if certificate is not None:
         from lossdsl.certificate import document
 

@@ -52,12 +52,14 @@ class Printer:
 
     def __init__(self, layout: str) -> None:
         self.layout = layout
+        self.count = 0
         self.pending: list[tuple[Entry, Report]] = []
         encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
         self.marks = MARKS if "utf" in encoding else PLAIN_MARKS
 
     def add(self, entry: Entry, report: Report) -> None:
         """Take one report."""
+        self.count += 1
         if self.layout == "text":
             self._text(entry, report)
         elif self.layout == "concise":

@@ -283,3 +283,11 @@ def test_deep_and_long_input_is_refused_quickly() -> None:
     for text in [*deep, r"\log" * 1500, r"\hat" * 900, "p+" * 4000]:
         with pytest.raises(LossSyntaxError):
             read(text, "latex")
+
+
+@pytest.mark.parametrize(
+    "text", [r"-(1-\hat{y})^\gamma\log \hat{y}, \gamma=2", r"-\log p = 0", r"|p-y| = 2", r"p(1-p) = 2", "2 = p"]
+)
+def test_a_formula_on_the_left_is_never_dropped(text: str) -> None:
+    with pytest.raises(LossSyntaxError, match="the formula stands on the left"):
+        read(text, "latex")

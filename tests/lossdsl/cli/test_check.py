@@ -154,3 +154,10 @@ def test_one_reason_for_many_takes_one_line() -> None:
     output = run("sqrt(label-pred)").output
     assert output.count("not defined everywhere") == 1
     assert "? the others" in output
+
+
+def test_no_formula_at_all_is_usage(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.write_text("# nothing yet\n\n")
+    assert code(run("-", stdin="")) == 2
+    assert code(run("-f", str(empty))) == 2
