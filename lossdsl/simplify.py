@@ -122,13 +122,12 @@ class _Simplifier:
     def arguments(self, node: Apply, new: dict[Node, Node]) -> tuple[Node, ...]:
         """The simpler arguments of a node.
 
-        A power of what may be negative is defined where its exponent is written as a whole number; an exponent that
-        only comes out as one, such as sqrt(1), stays as it was written.
+        A power of what may be negative is defined where its exponent is a whole number, and to see that of sqrt(1) or
+        log(exp(label)) takes more than arithmetic: such an exponent stays as it was written.
         """
         args = tuple(new[a] for a in node.args)
-        if node.op == "pow" and constant(args[1]) is not None and constant(node.args[1]) is None:
-            if not self.ranges.of(args[0]).positive:
-                return args[0], node.args[1]
+        if node.op == "pow" and not self.ranges.of(args[0]).positive:
+            return args[0], node.args[1]
         return args
 
     def make(self, op: str, *args: Node) -> Node:

@@ -65,7 +65,8 @@ KEPT = (
     "exp(log(pred-0.5))", "square(sqrt(pred-0.5))", "relu(-exp(log(pred-0.5)))", "sign(exp(log(pred-0.5)))",
     "min(exp(log(pred-0.5)), -1)", "if(log(pred-0.5) > 0, 1, 1)", "if(pred > 0, 1, log(pred-0.5))", "(pred-0.5)^0",
     "pred*(label-0.5)/(label-0.5)", "0/(label-0.5) + pred", "pred*log(label-0.5)/log(label-0.5)",
-    "score^sqrt(1)", "(pred-0.5)^clamp(log(pred), 0, 1)", "(pred-0.5)^min(sign(log(0.25)), 2)",
+    "score^sqrt(1)", "log(pred)^log(exp(label))",
+    "(pred-0.5)^clamp(log(pred), 0, 1)", "(pred-0.5)^min(sign(log(0.25)), 2)",
     "if(label < 1, pred, 2)", "if(label <= 0, pred, 2)",
 )
 # fmt: on
