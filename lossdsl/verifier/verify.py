@@ -64,7 +64,9 @@ def verify(text: str | bytes) -> Verification:
         raise LossError(f"the certificate is larger than {MAX_BYTES:,} bytes")
     try:
         data = json.loads(text, parse_constant=_no_constant, parse_float=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise LossError("this is no certificate: it is nested too deeply") from None
+    except ValueError as error:
         raise LossError(f"this is no certificate: {str(error)[:200]}") from None
     if not isinstance(data, dict) or "certificate" not in data:
         raise LossError("this is no certificate: there is no field `certificate`")
