@@ -24,7 +24,7 @@ SLOW = 1.0  # seconds
 
 
 def attempt(text: str) -> tuple[bool, str | None, float]:
-    """Whether a text could be read as any dialect, what went wrong, and the slowest reading in seconds of processor time."""
+    """Whether a text could be read as any dialect, what went wrong, and the slowest reading in processor seconds."""
     known, slowest = False, 0.0
     for dialect in DIALECTS:
         begin = time.process_time()

@@ -33,8 +33,7 @@ class Controller(nn.Module):
 
         >>> import torch
         >>> from lossdsl.search.controller import Controller
-        >>> from lossdsl.search.settings import ControllerSettings
-    from lossdsl.search.space import Space
+        >>> from lossdsl.search.space import Space
         >>> controller = Controller(Space(nodes=4), generator=torch.Generator().manual_seed(0))
         >>> draws = controller.draw(8, torch.Generator().manual_seed(1))
         >>> len(draws.graphs), len(draws.graphs[0].steps), tuple(draws.log_prob.shape)

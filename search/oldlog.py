@@ -113,7 +113,7 @@ def valid_check(formula: Formula, text: str = "") -> int:
 
     >>> from lossdsl.formula import parse
     >>> from lossdsl.search.oldlog import valid_check
-    >>> valid_check(parse("(label - pred)^2", "autolossgen-plain"))
+    >>> valid_check(parse("((label + - (pred))) ^ 2", "autolossgen-plain"))
     2000
     """
     if "label" not in (text or str(formula)):

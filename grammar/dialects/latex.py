@@ -81,7 +81,8 @@ class _Reader(Functions):
                 depth -= 1
             if depth == 0:
                 raised = place > 0 and left[place - 1].text in ("_", "^")
-                variable = token.text in (*VARIABLES, *ALIASES)
+                spelled = place > 0 and left[place - 1].end == token.start  # the letters of a word, as in Loss
+                variable = token.text in (*VARIABLES, *ALIASES) and not spelled
                 bracket = token.kind == "sign" and (token.text in OPENS or token.text in OPENS.values())
                 mark = token.kind == "sign" and token.text in ("_", "^", "&", "'")
                 word = token.kind in ("word", "words", "script") and not variable
