@@ -12,7 +12,7 @@ from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.prover.terms import specialise
-from lossdsl.report import OPEN, PROVED, REFUTED, UNDECIDED, Exact, Finding
+from lossdsl.report import OPEN, PROVED, REFUTED, SHORT, UNDECIDED, Exact, Finding
 
 
 @dataclass
@@ -173,8 +173,35 @@ def _decide(
         except (ArithmeticError, ValueError):
             finding = Finding(name, UNDECIDED, "a value that grows beyond all bounds")
         if finding is not None:
-            decision.findings[name] = finding
+            decision.findings[name] = _within_sight(finding) if analysis.signs.short else finding
     return decision
+
+
+WHOLE = frozenset({"uses_pred", "uses_label", "calibrated", "minimum", "bounded_gradient", "no_saturation"})
+"""Properties whose refutation speaks of the whole interval or of its ends, not of one place."""
+
+
+def _within_sight(finding: Finding) -> Finding:
+    """What remains of a finding where the pieces next to the ends are not known for certain.
+
+    A slope that is zero on [1e-6, 1-1e-6] may wake up beyond; a bad place inside stays bad.
+    """
+    if finding.status != REFUTED:
+        return finding
+    at = finding.witness.at if finding.witness is not None else {}
+    seen = [place for key in ("pred", "score") if key in at for place in _ends(at[key])]
+    edge = Fraction(13) if "score" in at else None  # sigmoid(13) is inside 1 - 1e-6
+    inside = bool(seen) and all(
+        abs(x) <= edge if edge is not None else Fraction(1, 10**6) <= x <= 1 - Fraction(1, 10**6) for x in seen
+    )
+    if finding.name not in WHOLE and inside:
+        return finding
+    reason = f"{finding.detail}; seen on {SHORT} only, closer to the ends it is not decided"
+    return Finding(finding.name, UNDECIDED, reason, method=finding.method)
+
+
+def _ends(place: Exact) -> list[Fraction]:
+    return [Fraction(x) for x in ([place] if isinstance(place, str) else place)]
 
 
 def _look(

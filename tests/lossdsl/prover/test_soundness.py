@@ -71,3 +71,15 @@ def test_the_oracle_objects_to_a_false_proof() -> None:
     formula = parse("(pred-0.5)^2", "lossdsl")
     report = check("mse", timeout=None)
     assert any("monotone" in text for text in oracle.objections(formula, report, random.Random(1)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The second piece begins at score 16, beyond 1-1e-6: zero slopes before it say nothing of the whole interval.
+        "(1-label)*max(psqrt(score)*0.5, 2) + label*(1-pred)",
+        "label*plog(pinv(1) - (1/1+label)) + (1-label)*max(psqrt(score)*0.5, 1+1)",
+    ],
+)
+def test_a_slope_that_wakes_up_next_to_an_end_is_not_called_zero(text: str) -> None:
+    assert check(text).properties["uses_pred"].status != "refuted"
