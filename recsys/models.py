@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -117,6 +117,22 @@ class _Towers(nn.Module):
             layer.bias.copy_(torch.from_numpy(random.uniform(-bound, bound, outputs).astype(np.float32)))
         return layer
 
+    def _mlp(
+        self,
+        width: int,
+        layers: Sequence[int],
+        dropout: float,
+        seed: int,
+        activation: Callable[[int], list[nn.Module]],
+    ) -> nn.Sequential:
+        """Linear layers, each with what `activation` makes for its width and dropout, down to one score."""
+        random = np.random.default_rng([seed, 3])
+        stack: list[nn.Module] = []
+        for layer in layers:
+            stack += [self._linear(width, layer, random), *activation(layer), SeededDropout(dropout, self.masks)]
+            width = layer
+        return nn.Sequential(*stack, self._linear(width, 1, random))
+
     def forward(self, user: Tensor, item: Tensor, context: Tensor | None = None) -> Tensor:
         score: Tensor = self.stack(self.inputs(user, item, context)).squeeze(-1)
         return score
@@ -185,14 +201,7 @@ class DeepModel(_Towers):
         self, inputs: Inputs, *, layers: Sequence[int] = (64, 16), dropout: float = 0.2, seed: int = 0
     ) -> None:
         super().__init__(inputs, seed)
-        random = np.random.default_rng([seed, 3])
-        stack: list[nn.Module] = []
-        width = inputs.width
-        for layer in layers:
-            stack += [self._linear(width, layer, random), nn.BatchNorm1d(layer), nn.ReLU()]
-            stack.append(SeededDropout(dropout, self.masks))
-            width = layer
-        self.stack = nn.Sequential(*stack, self._linear(width, 1, random))
+        self.stack = self._mlp(inputs.width, layers, dropout, seed, lambda layer: [nn.BatchNorm1d(layer), nn.ReLU()])
 
 
 class RankNet(_Towers):
@@ -212,14 +221,7 @@ class RankNet(_Towers):
         self, inputs: Inputs, *, layers: Sequence[int] = (512, 256), dropout: float = 0.5, seed: int = 0
     ) -> None:
         super().__init__(inputs, seed)
-        random = np.random.default_rng([seed, 3])
-        stack: list[nn.Module] = []
-        width = inputs.width
-        for layer in layers:
-            stack += [self._linear(width, layer, random), nn.LeakyReLU(0.2)]
-            stack.append(SeededDropout(dropout, self.masks))
-            width = layer
-        self.stack = nn.Sequential(*stack, self._linear(width, 1, random))
+        self.stack = self._mlp(inputs.width, layers, dropout, seed, lambda layer: [nn.LeakyReLU(0.2)])
 
 
 def build(settings: Settings, data: Dataset, seed: int) -> nn.Module:

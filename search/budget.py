@@ -40,6 +40,12 @@ class Budget:
             f"a budget is a time such as 90s, 10m or 2h, or a number such as 500trials or 2000000rows, not `{text}`"
         )
 
+    def left(self, trials: int, rows: int) -> int:
+        """How many proposals may still be made after so many, which trained on so many rows."""
+        if self.rows is not None and rows >= self.rows:
+            return 0
+        return 10**9 if self.trials is None else max(0, self.trials - trials)
+
 
 class Clock:
     """The only reader of the time: says whether the budget is used up, and how far a run has come.

@@ -109,10 +109,7 @@ class OriginalSearch:
             self.ledger.flush()
 
     def _left(self) -> int:
-        budget = self.clock.budget
-        if budget.rows is not None and self.rows >= budget.rows:
-            return 0
-        return 10**9 if budget.trials is None else max(0, budget.trials - self.number)
+        return self.clock.budget.left(self.number, self.rows)
 
     def _learn(self, late: Callable[[], bool]) -> bool:
         """Draw one group, reward it, take one step of REINFORCE; False where the budget of trials ended inside it."""

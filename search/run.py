@@ -125,10 +125,7 @@ class Search:
             self.ledger.flush()
 
     def _left(self) -> int:
-        budget = self.clock.budget
-        if budget.rows is not None and self.rows >= budget.rows:
-            return 0
-        return 10**9 if budget.trials is None else max(0, budget.trials - self.number)
+        return self.clock.budget.left(self.number, self.rows)
 
     def _try(self, proposals: list[Proposal], late: Callable[[], bool], source: str = "") -> Iterator[Outcome]:
         """Screen, train and log proposals; outcomes in order."""

@@ -12,6 +12,7 @@ import click
 
 from lossdsl.cli.main import FINDINGS, FINE, USAGE, FormulaCommand
 from lossdsl.errors import LossError, LossSyntaxError
+from lossdsl.report import Report
 
 # What a report has to be at least as bad as for exit code 1.
 LEVELS = {"error": 0, "unknown": 1, "warning": 2}
@@ -41,11 +42,10 @@ def read_file(path: str) -> Iterator[Entry]:
             yield Entry(line, shown, number)
 
 
-def _example() -> str:
-    return 'Example: lossdsl check "-(label*log(pred) + (1-label)*log(1-pred))" --format json'
+EXAMPLE = 'Example: lossdsl check "-(label*log(pred) + (1-label)*log(1-pred))" --format json'
 
 
-@click.command("check", cls=FormulaCommand, epilog=_example())
+@click.command("check", cls=FormulaCommand, epilog=EXAMPLE)
 @click.argument("formulas", nargs=-1)
 @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Read formulas from FILE, one a line.")
 @click.option("--as-files", is_flag=True, help="Take the arguments as files, as pre-commit passes them.")
@@ -94,7 +94,7 @@ def command(
     from lossdsl.checking import check
     from lossdsl.cli.formats import Printer
     from lossdsl.formula import parse
-    from lossdsl.report import Report, error_report
+    from lossdsl.report import error_report
 
     labels = "".join(labels.split())
     if labels not in ("{0,1}", "{1}", "[0,1]"):
@@ -114,7 +114,6 @@ def command(
     worst = len(LEVELS)
     certified: list[dict[str, Any]] = []
     for entry in entries():
-        report: Report
         try:
             formula = parse(entry.text, dialect=dialect)
             report = check(formula, pairwise=pairwise or None, label=labels, timeout=timeout)
@@ -138,10 +137,7 @@ def command(
     return FINE if exit_zero or worst > LEVELS[fail_on] else FINDINGS
 
 
-def _level(report: object) -> int:
-    from lossdsl.report import Report
-
-    assert isinstance(report, Report)
+def _level(report: Report) -> int:
     if report.verdict in ("invalid", "error"):
         return LEVELS["error"]
     if report.verdict == "unknown":
