@@ -6,7 +6,7 @@ VENV := $(ROOT).venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-all fuzz lint bench docs clean install
+.PHONY: run test test-wheel test-all fuzz lint bench docs clean install
 
 run: install
 	cd $(ROOT) && $(BIN)/lossdsl search --model biasedmf --data demo --budget 60s
@@ -16,6 +16,10 @@ test: install
 
 test-all: install lint
 	cd $(ROOT) && $(BIN)/python -m pytest -n 2
+
+# The released thing: `make test-wheel PYTHON=python3.13`; VENV_WHEEL=FOLDER keeps the environment for the next time.
+test-wheel:
+	VENV=$(VENV_WHEEL) $(ROOT).ci/test-wheel $(PYTHON) $(ARGS)
 
 fuzz: install
 	cd $(ROOT) && $(BIN)/python benchmarks/fuzz.py && $(BIN)/python benchmarks/soundness.py

@@ -8,10 +8,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {"grammar": "lossdsl/grammar", "lossdsl": "lossdsl", "recsys": "lossdsl/recsys", "search": "lossdsl/search"}
 
 
+@pytest.mark.skipif(not (ROOT / "grammar").is_dir(), reason="an installed wheel is tested, away from its sources")
 def test_wheel_holds_every_source(tmp_path: Path) -> None:
     clone = tmp_path / "clone"  # a copy: a stale build/ would revive deleted files
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)

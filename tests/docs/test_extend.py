@@ -25,6 +25,7 @@ SCORE = np.linspace(-3, 3, 13)
 BACKENDS = ("torchscript", "eager")
 
 
+@pytest.mark.skipif(not (ROOT / "grammar").is_dir(), reason="an installed wheel is tested, away from its sources")
 @pytest.mark.parametrize("path", LISTS, ids=lambda p: p.stem)
 def test_every_file_on_the_list_exists(path: Path) -> None:
     items = re.findall(r"^- \[ \] (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
