@@ -1,4 +1,4 @@
-"""Where jobs are run: here, in threads, in processes, or on any executor that is handed over. Results come in order."""
+"""Where jobs are run: here, in threads, in processes, or (`lossdsl.search.remote`) elsewhere. Results come in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class OutOfTime(Exception):
 _bench: Bench | None = None
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """Let torch use this thread alone: candidates are trained side by side, not each on all cores."""
     import torch
 
     torch.set_num_threads(1)
@@ -32,7 +33,7 @@ def _one_thread() -> None:
 
 def _start(data: Dataset, settings: Settings) -> None:
     global _bench
-    _one_thread()
+    one_thread()
     _bench = make_bench(data, settings)
 
 
@@ -53,7 +54,8 @@ def _run(job: Any) -> Any:
     return carry_out(_bench, job)
 
 
-def _lost(job: Job | Step) -> Any:
+def lost(job: Job | Step) -> Any:
+    """The result of a job that killed what trained it, again and again."""
     why = "the process that trained it died twice"
     return Stepped(None, None, 0, 0.0, why) if isinstance(job, Step) else Result(-inf, -inf, 0.0, 0, 0, 0.0, why)
 
@@ -122,7 +124,7 @@ class Evaluator:
                     running = deque((j, self._submit(j), t + (j is job)) for j, _, t in running)
                     if running[0][2] > 2:
                         running.popleft()
-                        yield _lost(job)
+                        yield lost(job)
                     continue
                 running.popleft()
                 yield result
@@ -139,7 +141,7 @@ class Evaluator:
 
     def _open(self) -> Executor:
         if not self.processes:
-            return ThreadPoolExecutor(self.workers, thread_name_prefix="search", initializer=_one_thread)
+            return ThreadPoolExecutor(self.workers, thread_name_prefix="search", initializer=one_thread)
         self._strangers = frozenset(child.pid for child in active_children())
         # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.
         arguments: tuple[Any, ...] = (self.data, self.bench.settings)

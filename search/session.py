@@ -5,7 +5,8 @@ Writes it down.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from lossdsl.errors import LossError
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.archive import Entry
 from lossdsl.search.bench import Bench
 from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.evaluator import Evaluator
@@ -20,7 +22,8 @@ from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import Ledger
 from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
-from lossdsl.search.run import Entry, Progress, Search
+from lossdsl.search.remote import Link, Remote
+from lossdsl.search.run import Progress, Search
 from lossdsl.search.settings import Settings, for_model, read, write
 from lossdsl.search.strategies import make
 from lossdsl.search.verdict import Judge
@@ -51,12 +54,16 @@ def search(
     budget: str | None = None,
     resume: bool = False,
     workers: int = 1,
+    cluster: str | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> SearchResult:
     """Search for a loss.
 
-    `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget` and `workers` may
-    change. `data` stands for `settings.data` where it was loaded already.
+    `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget`, `workers` and
+    `cluster` may change. `data` stands for `settings.data` where it was loaded already. `cluster` is the address of a
+    Dask scheduler whose workers train the candidates; then `workers` does not count. `say` is told what a user should
+    know while it runs.
 
     >>> import tempfile
     >>> from lossdsl.search.session import search
@@ -76,14 +83,28 @@ def search(
         settings = settings or Settings()
         settings = replace(settings, budget=budget or settings.budget)
     limit = Budget.read(settings.budget)
-    data = data if data is not None else load(settings.data)
+    with _link(cluster, say) as link:
+        data = data if data is not None else load(settings.data)
+        return _run(settings, limit, run_dir, data, resume, workers, link, progress)
+
+
+def _run(
+    settings: Settings,
+    limit: Budget,
+    run_dir: Path,
+    data: Dataset,
+    resume: bool,
+    workers: int,
+    link: Link | None,
+    progress: Callable[[Progress], None],
+) -> SearchResult:
     bench = make_bench(data, settings)
     fingerprint = bench.data.fingerprint
     if resume and settings.fingerprint != fingerprint:
         raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
     settings = replace(settings, fingerprint=fingerprint)
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
-    with ledger, Evaluator(bench, data, workers) as evaluator:
+    with ledger, Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
         state = ledger.load() if resume else None
         clock = Clock(limit, state[1]["elapsed"] if state else 0.0)
         judge = Judge(pairwise=bench.pairwise)
@@ -91,7 +112,7 @@ def search(
         if isinstance(bench, OriginalBench):
             run = OriginalSearch(settings, bench, ledger, evaluator, clock, judge, progress)
         else:
-            run = Search(settings, bench, make(settings), ledger, evaluator, clock, judge, progress)
+            run = Search(settings, bench, make(settings), ledger, evaluator, clock, progress)
         if state:
             run.restore(*state)
         run.go(SEARCH_SHARE)
@@ -103,6 +124,18 @@ def search(
         return SearchResult(
             run_dir, content, run.number, dict(run.fates), clock.elapsed, settings.data, tuple(ledger.warnings)
         )
+
+
+@contextmanager
+def _link(cluster: str | None, say: Callable[[str], None]) -> Iterator[Link | None]:
+    """The way to a cluster's workers, before anything is loaded or written: a wrong address is said at once."""
+    if cluster is None:
+        yield None
+        return
+    from lossdsl.search.cluster import Dask
+
+    with closing(Dask(cluster, say)) as link:
+        yield link
 
 
 def describe(

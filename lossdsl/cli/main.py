@@ -34,7 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 EXTRAS = {
     **dict.fromkeys(("torch", "numba", "llvmlite", "pandas", "sklearn"), "train"),
     **dict.fromkeys(("starlette", "uvicorn"), "web"),
-    "distributed": "cluster",
+    **dict.fromkeys(("distributed", "dask"), "cluster"),
+    "tensorboard": "tensorboard",
     "matplotlib": "plot",
     "hypothesis": "testing",
 }

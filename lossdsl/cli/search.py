@@ -36,13 +36,18 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Candidates trained side by side.  [default: the number of cores]"
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Train on the workers of the Dask scheduler at ADDRESS, such as tcp://10.0.0.5:8786.",
+)
 @click.option("--preset", type=click.Choice(["autolossgen"]), help="The published method, not the practical search.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings as TOML.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
               help="One setting, such as ladder.batch=32; may be repeated.")  # fmt: skip
 def command(
-    run_dir: Path | None, resume: bool, workers: int | None, preset: str | None, config: Path | None,
-    assignments: tuple[str, ...], budget: str | None, **chosen: Any,
+    run_dir: Path | None, resume: bool, workers: int | None, cluster: str | None, preset: str | None,
+    config: Path | None, assignments: tuple[str, ...], budget: str | None, **chosen: Any,
 ) -> int:  # fmt: skip
     """Search for a loss: propose formulas, drop the senseless ones, train the rest, prove the best.
 
@@ -52,6 +57,9 @@ def command(
     settings = settings_of(preset, config, assignments, chosen, resume)
     if resume and run_dir is None:
         raise click.UsageError("--resume needs the --run-dir to go on with.")
+    if cluster is not None and (workers is not None or not cluster.strip()):
+        raise click.UsageError("--cluster wants an address, and trains as many candidates as its workers have threads, "
+                               "so --workers does not go with it.")  # fmt: skip
     place = run_dir or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
 
     import torch
@@ -68,7 +76,9 @@ def command(
             budget=budget,
             resume=resume,
             workers=workers or os.cpu_count() or 1,
+            cluster=cluster,
             progress=progress,
+            say=lambda text: click.echo(text, err=True),
         )
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -86,7 +96,9 @@ def settings_of(
     if "source" in given:
         given["data"] = given.pop("source")
     if resume and (given or preset or config or assignments):
-        raise click.UsageError("--resume takes its settings from the run; only --budget and --workers may go with it.")
+        raise click.UsageError(
+            "--resume takes its settings from the run; only --budget, --workers and --cluster may go with it."
+        )
     settings = known.preset(preset or "")
     if "model" in given:
         settings = known.for_model(settings, given["model"])
