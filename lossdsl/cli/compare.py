@@ -15,7 +15,9 @@ from lossdsl.cli.main import FINDINGS, FINE
 from lossdsl.cli.options import MODELS, reading_options, settings_from, take_reading, training_options
 
 if TYPE_CHECKING:
-    from lossdsl.recsys.compare import Comparison
+    from lossdsl.recsys.compare import Data
+    from lossdsl.recsys.comparison import Comparison
+    from lossdsl.recsys.dataset import Dataset
 
 
 @click.command("compare", epilog="Example: lossdsl compare --loss bce --loss focal --data demo --seeds 5")
@@ -56,11 +58,12 @@ if TYPE_CHECKING:
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the table as CSV.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw means and intervals as SVG or PNG.")
 @reading_options
+@click.option("--folds", "all_folds", is_flag=True, help="All five folds of LETOR's parts, their test rows together.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     losses: tuple[str, ...], dialect: str, sources: tuple[str, ...], models: tuple[str, ...], seeds: int,
     tuning_seeds: int, lrs: str | None, l2s: str | None, workers: int | None, checking: str, run_dir: str | None,
-    csv_file: str | None, plot_file: str | None, as_json: bool, **options: Any,
+    csv_file: str | None, plot_file: str | None, all_folds: bool, as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Compare losses with the same tuning budget for each: at least 12 points of learning rate and L2, on validation.
 
@@ -70,10 +73,11 @@ def command(
     from lossdsl.cli.progress import bar
     from lossdsl.cli.train import allowed, read_loss
     from lossdsl.errors import LossSyntaxError
-    from lossdsl.recsys.compare import Point, compare
+    from lossdsl.recsys.compare import compare
     from lossdsl.recsys.data import load
     from lossdsl.recsys.store import prepare
     from lossdsl.recsys.training import single_thread
+    from lossdsl.recsys.tuning import Point
 
     try:
         formulas = [read_loss(text, dialect) for text in losses]
@@ -98,7 +102,13 @@ def command(
         points = [Point(lr, l2) for lr in _numbers(lrs) for l2 in _numbers(l2s)]
     if run_dir is not None:
         prepare(run_dir)
-    datasets = [load(source, **reading) for source in sources]
+    datasets: list[Data] = []
+    for source in sources:
+        data = load(source, **reading)
+        if all_folds:
+            datasets.append(_folds(source, data, reading))
+        else:
+            datasets.append(data)
     single_thread()
     with bar("training", None) as step:
         result = compare(
@@ -113,6 +123,15 @@ def command(
     return FINE
 
 
+def _folds(source: str, data: Dataset, reading: dict[str, Any]) -> tuple[Dataset, ...]:
+    from lossdsl.recsys.data import load
+    from lossdsl.recsys.letor import FOLDS
+
+    if not data.name.endswith(f"-fold{reading['fold']}"):
+        raise click.UsageError(f"--folds: {source} has none; a folder with LETOR's parts S1.txt to S5.txt has")
+    return tuple(load(source, **{**reading, "fold": fold}) for fold in range(1, FOLDS + 1))
+
+
 def _numbers(text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
@@ -123,11 +142,10 @@ def _numbers(text: str) -> list[float]:
 def as_text(result: Comparison) -> str:
     """A table for people; below it the transfer matrix, where there is more than one place."""
     lines = []
-    places = list(dict.fromkeys((cell.model, cell.data) for cell in result.cells))
+    places = result.places()
     for model, data in places:
-        cells = [cell for cell in result.cells if (cell.model, cell.data) == (model, data)]
-        width = max(len(cell.name) for cell in cells)
-        width = min(width, 60)
+        cells = result.at(model, data)
+        width = min(max(len(cell.name) for cell in cells), 60)
         lines.append(
             f"{model} on {data}: {cells[0].metric} on test, {result.seeds} seeds, {result.points} tuning points"
         )
@@ -138,7 +156,8 @@ def as_text(result: Comparison) -> str:
                 a = cell.against
                 line += f"  {a.mean:+.4f} [{a.low:+.4f}, {a.high:+.4f}] p {a.p_holm:.3f}"
             marks = ["tuned to the edge of the grid"] * cell.edge
-            marks += [f"best epoch was the last of {cell.unfinished} seeds"] * bool(cell.unfinished)
+            marks += [f"best epoch was the last in {cell.unfinished} of {len(cell.epochs)}"] * bool(cell.unfinished)
+            marks += [f"{cell.exploded} of {result.seeds} seeds blew up"] * bool(cell.exploded)
             lines.append(line + (f"  ({'; '.join(marks)})" if marks else ""))
     if len(places) > 1:
         losses, columns, values = result.matrix()
@@ -168,11 +187,11 @@ def draw(result: Comparison, path: str) -> None:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("plot", "drawing") from None
-    places = list(dict.fromkeys((cell.model, cell.data) for cell in result.cells))
-    most = max(sum((c.model, c.data) == place for c in result.cells) for place in places)
+    places = result.places()
+    most = max(len(result.at(*place)) for place in places)
     figure = Figure(figsize=(5.5 * len(places), 1.2 + 0.35 * most), layout="constrained")
     for panel, (model, data) in zip(figure.subplots(1, len(places), squeeze=False)[0], places):
-        cells = [cell for cell in result.cells if (cell.model, cell.data) == (model, data)][::-1]
+        cells = result.at(model, data)[::-1]
         for height, cell in enumerate(cells):
             panel.plot(cell.replicates.interval, (height, height), color="0.6", linewidth=3, solid_capstyle="butt")
             panel.plot(cell.mean, height, "o", color="C0")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import lossdsl.recsys.compare as module
+import lossdsl.recsys.trainings as module
 from lossdsl.errors import LossError
-from lossdsl.recsys.compare import Point, compare, grid, slope_scale
+from lossdsl.recsys import metrics
+from lossdsl.recsys.compare import compare
+from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.demo import demo
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.significance import holm
+from lossdsl.recsys.trainer import Diverged
+from lossdsl.recsys.tuning import Point, slope_scale
 
 FEW = tuple(Point(lr, l2) for lr in (0.01, 0.02, 0.04) for l2 in (0.0, 1e-4, 3e-4, 1e-3))
 QUICK = Settings(dim=2, epochs=2, batch_size=2048)
@@ -24,21 +30,21 @@ def test_a_multiple_of_a_loss_is_the_same_loss() -> None:
         ["bce", "-20*(label*log(pred) + (1-label)*log(1-pred))"], [demo()], settings=QUICK, points=FEW, seeds=2
     )
     one, two = result.cells
-    assert one.point == two.point
+    assert one.points == two.points
     np.testing.assert_allclose(one.values, two.values, atol=1e-3)
     assert abs(two.against.mean) < 1e-3 and two.against.p_holm > 0.05
 
 
 def test_every_loss_gets_the_same_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, float, float, int]] = []
-    real = module._train
+    real = module.train_job
 
     def watched(job, data):
         scale = slope_scale(Objective(job.loss), pairs=False)
         seen.append((job.loss, job.settings.lr, round(job.settings.l2 / scale, 12), job.seed))
         return real(job, data)
 
-    monkeypatch.setattr(module, "_train", watched)
+    monkeypatch.setattr(module, "train_job", watched)
     result = compare(["bce", "mse", "hinge"], [demo()], settings=QUICK, points=FEW, seeds=2, tuning_seeds=2)
     by_loss = {
         loss: sorted(row[1:] for row in seen if row[0] == loss and row[3] >= 1000) for loss in {r[0] for r in seen}
@@ -51,7 +57,7 @@ def test_every_loss_gets_the_same_trainings(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_comparison_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compare(["bce", "mse"], [demo()], settings=QUICK, points=FEW, seeds=2, run_dir=tmp_path / "a")
-    real, count = module._train, [0]
+    real, count = module.train_job, [0]
 
     def breaks(job, data):
         count[0] += 1
@@ -59,7 +65,7 @@ def test_a_comparison_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatc
             raise KeyboardInterrupt
         return real(job, data)
 
-    monkeypatch.setattr(module, "_train", breaks)
+    monkeypatch.setattr(module, "train_job", breaks)
     with pytest.raises(KeyboardInterrupt):
         compare(["bce", "mse"], [demo()], settings=QUICK, points=FEW, seeds=2, run_dir=tmp_path / "b")
     again = compare(["bce", "mse"], [demo()], settings=QUICK, points=FEW, seeds=2, run_dir=tmp_path / "b")
@@ -70,11 +76,6 @@ def test_a_comparison_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatc
 def test_workers_change_nothing() -> None:
     one, two = (compare(["bce"], [demo()], settings=QUICK, points=FEW, seeds=3, workers=w) for w in (1, 3))
     assert one.cells[0].values == two.cells[0].values
-
-
-@pytest.mark.parametrize("model", ["biasedmf", "deepmodel", "ranknet"])
-def test_default_grids_have_twelve_points_and_more(model: str) -> None:
-    assert len(set(grid(model))) >= 12
 
 
 def test_too_few_points_are_refused() -> None:
@@ -89,3 +90,82 @@ def test_several_places_make_a_transfer_matrix() -> None:
     losses, places, values = result.matrix()
     assert losses == ["bce", "mse"] and places == ["biasedmf on demo", "biasedmf on demo-1"]
     assert values.tolist() == [[cell.mean for cell in result.cells[k::2]] for k in (0, 1)]
+
+
+def folds(count: int = 3, queries: int = 12) -> tuple[Dataset, ...]:
+    """Made-up documents: each fold tests queries that no other fold tests."""
+    random = np.random.default_rng(0)
+    features = random.standard_normal((queries * 5, 4)).astype(np.float32)
+    grade = (features[:, 0] + 0.3 * random.standard_normal(len(features)) > 0.3).astype(float)
+    grade[::5], grade[1::5] = 1, 0
+    out = []
+    for fold in range(count):
+        part = (np.arange(queries) + fold) % count
+        rows = [
+            Rows(np.repeat(np.flatnonzero(part == k), 5), place, grade[place])
+            for k in range(3)
+            for place in [np.concatenate([np.arange(5 * q, 5 * q + 5) for q in np.flatnonzero(part == k)])]
+        ]
+        ids = np.arange(queries)
+        out.append(Dataset(f"docs-fold{fold + 1}", *rows, ids, np.arange(len(grade)), None, features, documents=True))
+    return tuple(out)
+
+
+def test_folds_are_tuned_apart_and_judged_together(tmp_path: Path) -> None:
+    """The mean over the folds' queries, as written out from the trainings that were kept."""
+    parts = folds()
+    points = tuple(Point(lr, l2) for lr in (0.003, 0.03) for l2 in (0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2))
+    quick = Settings(epochs=3, layers=(4,), dropout=0.0, batch_size=20)
+    result = compare(["bce", "hinge"], [parts], ["ranknet"], settings=quick, points=points, seeds=2, run_dir=tmp_path)
+    assert [cell.data for cell in result.cells] == ["docs, 3 folds"] * 2 and result.cells[0].metric == "ndcg@10"
+    for cell in result.cells:
+        assert len(cell.points) == 3 and len(cell.epochs) == 6
+        scale = slope_scale(Objective(cell.loss), pairs=True)
+        for seed, value in enumerate(cell.values):
+            each = []
+            for data, point in zip(parts, cell.points):
+                best = replace(quick, model="ranknet", lr=point.lr, l2=point.l2 * scale)
+                scores = module.train_job(module.Job(cell.loss, best, seed, True), data).scores
+                each.extend(metrics.per_user("ndcg@10", data.test, scores).values())
+            assert len(each) == 12 and value == pytest.approx(np.mean(each))
+    facts = result.cells[0].to_dict()
+    assert len(facts["lr"]) == len(facts["l2_in_slopes"]) == 3
+
+
+def test_a_loss_that_always_explodes_is_told_and_one_seed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.train_job
+
+    def one_explodes(job, data):
+        done = real(job, data)
+        lost = replace(done, epoch=0, value=float("nan"), stopped="boom", scores=done.scores[:0])
+        return lost if job.seed == 1 else done
+
+    monkeypatch.setattr(module, "train_job", one_explodes)
+    cell = compare(["bce"], [demo()], settings=QUICK, points=FEW, seeds=3).cells[0]
+    assert cell.exploded == 1 and len(cell.values) == 2
+    monkeypatch.undo()
+    wild = replace(QUICK, optimizer="gd")
+    with pytest.raises(Diverged, match="blew up with every seed: a parameter .*smaller learning rate"):
+        compare(["exponential"], [demo()], settings=wild, points=[Point(1e9 + k, 0.0) for k in range(12)], seeds=2)
+
+
+def test_the_edge_of_the_grid_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def liking(l2: float):
+        def train(job, data):
+            value = -abs(job.settings.l2 - l2) - abs(job.settings.lr - 0.02)
+            return module.Trained(value, 1, False, "", np.arange(len(data.test), dtype=np.float32) % 7)
+
+        return train
+
+    scale = slope_scale(Objective("bce"), pairs=False)
+    for l2, edge in ((0.0, False), (1e-4, False), (1e-3, True)):
+        monkeypatch.setattr(module, "train_job", liking(l2 * scale))
+        cell = compare(["bce"], [demo()], settings=QUICK, points=FEW, seeds=1).cells[0]
+        assert (cell.points, cell.edge) == ((Point(0.02, l2),), edge)
+
+
+def test_differences_are_corrected_for_all_that_are_compared() -> None:
+    result = compare(["bce", "mse", "hinge", "maxr"], [demo()], settings=QUICK, points=FEW, seeds=2)
+    apart = [cell.against for cell in result.cells[1:]]
+    assert [a.p_holm for a in apart] == holm([a.p for a in apart])
+    assert all(a.p_holm >= a.p for a in apart) and min(a.p_holm for a in apart) > min(a.p for a in apart)
