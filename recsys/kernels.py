@@ -173,3 +173,73 @@ def ranking(order: Any, label: Any, group: Any, depth: int) -> Any:
     else:
         out /= count
     return out
+
+
+@numba.njit(**JIT)
+def ranking_unsorted(score: Any, label: Any, group: Any, depth: int) -> Any:
+    """What `ranking` gives, for rows whose groups lie together: no sort, a pass over the group for each positive row.
+
+    Made for full rankings, where a user has a thousand rows and a few positives. Scores must not be NaN.
+    """
+    out = np.zeros(6)
+    count = 0
+    n = score.shape[0]
+    start = 0
+    while start < n:
+        end = start
+        liked = 0
+        while end < n and group[end] == group[start]:
+            if label[end] > 0:
+                liked += 1
+            end += 1
+        if liked == 0:
+            start = end
+            continue
+        count += 1
+        size = end - start
+        top = size if depth == 0 else min(depth, size)
+        places = np.empty(liked, np.int64)
+        gains = np.empty(liked)
+        seen = 0
+        for r in range(start, end):
+            if label[r] > 0:
+                mine = score[r]
+                before = 0
+                for j in range(start, end):
+                    before += score[j] >= mine
+                # Of equal scores the row with the smaller label stands first, and of equal rows the earlier one.
+                for j in range(start, end):
+                    if score[j] == mine and (label[j] > label[r] or (label[j] == label[r] and j >= r)):
+                        before -= 1
+                places[seen] = before
+                gains[seen] = 2.0 ** label[r] - 1.0
+                seen += 1
+        order = np.argsort(places)
+        best = np.sort(gains)
+        gained = 0.0
+        ideal = 0.0
+        hits = 0
+        first = 0
+        precision = 0.0
+        for k in range(liked):
+            if k < top:
+                ideal += best[liked - 1 - k] / np.log2(k + 2.0)
+            place = places[order[k]]
+            if place < top:
+                gained += gains[order[k]] / np.log2(place + 2.0)
+                hits += 1
+                precision += hits / (place + 1.0)
+                if first == 0:
+                    first = place + 1
+        out[0] += gained / ideal
+        out[1] += hits / liked
+        out[2] += 1.0 if hits > 0 else 0.0
+        out[3] += 1.0 / first if first > 0 else 0.0
+        out[4] += precision / min(liked, top)
+        out[5] += hits / (size if depth == 0 else depth)
+        start = end
+    if count == 0:
+        out[:] = np.nan
+    else:
+        out /= count
+    return out

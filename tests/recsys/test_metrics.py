@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import DataError, Rows
+from lossdsl.recsys.kernels import ranking, ranking_unsorted
 
 
 def naive_auc(label: list[float], score: list[float]) -> float:
@@ -142,3 +143,32 @@ def test_values_of_single_users_have_the_mean_as_mean() -> None:
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(DataError, match="no metric is called"):
         metrics.metric(name)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@settings(max_examples=60, deadline=None)
+@given(scored(), st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0]), min_size=40, max_size=40))
+def test_counting_ranks_gives_what_sorting_gives(
+    depth: int, case: tuple[Rows, np.ndarray], grades: list[float]
+) -> None:
+    rows, score = case
+    order = np.argsort(rows.user, kind="stable")
+    rows = Rows(rows.user[order], rows.item, np.array(grades[: len(rows)], np.float32))
+    by_sorting = ranking(np.lexsort((rows.label, -score, rows.user)), rows.label, rows.user, depth)
+    np.testing.assert_allclose(ranking_unsorted(score, rows.label, rows.user, depth), by_sorting, rtol=1e-12)
+
+
+def test_a_full_ranking_takes_the_short_way_and_gives_the_same() -> None:
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(5), 300)
+    label = np.zeros(1500, np.float32)
+    label[rng.choice(1500, 12, replace=False)] = 1
+    score = rng.integers(0, 40, 1500).astype(np.float32)
+    rows, mixed = Rows(user, np.arange(1500), label), rng.permutation(1500)
+    for name in ("ndcg@20", "recall@20", "mrr", "map", "hr@5", "precision@5"):
+        shuffled = metrics.compute(name, rows.take(mixed), score[mixed])
+        assert metrics.compute(name, rows, score) == pytest.approx(shuffled, rel=1e-12)
+    score[7] = np.nan  # a NaN is never better than a number, so the row that has it comes last
+    label[:] = 0
+    label[7] = 1
+    assert metrics.compute("hr@20", Rows(user, np.arange(1500), label), score) == 0.0
