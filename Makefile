@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := $(ROOT).venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VENV_MIN ?= $(ROOT).venv-min
 
-.PHONY: run test test-wheel test-all fuzz lint bench docs clean install
+.PHONY: run test test-wheel test-minimum test-all fuzz lint bench docs links clean install
 
 run: install
 	cd $(ROOT) && $(BIN)/lossdsl search --model biasedmf --data demo --budget 60s
@@ -20,6 +21,13 @@ test-all: install lint
 # The released thing: `make test-wheel PYTHON=python3.13`; VENV_WHEEL=FOLDER keeps the environment for the next time.
 test-wheel:
 	VENV=$(VENV_WHEEL) $(ROOT).ci/test-wheel $(PYTHON) $(ARGS)
+
+# The oldest releases that pyproject.toml admits, which uv finds; on Python 3.10, the oldest of all.
+test-minimum:
+	test -x $(VENV_MIN)/bin/python || $(PYTHON) -m venv $(VENV_MIN)
+	$(VENV_MIN)/bin/python -m pip install -q --disable-pip-version-check uv
+	cd $(ROOT) && $(VENV_MIN)/bin/uv pip install -q --python $(VENV_MIN) --resolution lowest-direct -e '.[dev]'
+	cd $(ROOT) && $(VENV_MIN)/bin/python -m pytest -m "not slow" $(ARGS)
 
 fuzz: install
 	cd $(ROOT) && $(BIN)/python benchmarks/fuzz.py && $(BIN)/python benchmarks/soundness.py
@@ -35,6 +43,11 @@ docs: install
 	cd $(ROOT) && $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]" && \
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html && echo "docs/_build/html/index.html"
 
+# Asks every external link of the documentation, so it needs the network.
+links: install
+	cd $(ROOT) && $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]" && \
+	$(BIN)/sphinx-build -q --keep-going -b linkcheck docs docs/_build/links
+
 install: $(STAMP)
 
 # The stamp is touched last, so a cut-off installation starts again.
@@ -45,4 +58,4 @@ $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) $(ROOT)build $(ROOT)docs/_build $(ROOT)docs/tables
+	rm -rf $(VENV) $(VENV_MIN) $(ROOT)build $(ROOT)docs/_build $(ROOT)docs/tables

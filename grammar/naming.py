@@ -21,6 +21,23 @@ _ELSEWHERE = {
     "log_sigmoid": "logsigmoid", "logistic": "sigmoid", "inv": "reciprocal", "iif": "if", "where": "if",
 }  # fmt: skip
 
+_CIRCLE = ("sin", "cos", "tan", "cot", "sec", "csc")
+_TRIGONOMETRIC = {*_CIRCLE, *(prefix + name for prefix in ("a", "arc") for name in _CIRCLE), "sine", "cosine", "atan2"}
+
+
+def absent(name: str) -> str | None:
+    """What to say of a function that other libraries have and no loss of ours, where a guess would mislead.
+
+    >>> from lossdsl.grammar.naming import absent
+    >>> absent("sin")
+    'there are no trigonometric functions; `lossdsl explain LD002` lists the functions'
+    """
+    if name.lower() in _TRIGONOMETRIC:
+        return "there are no trigonometric functions; `lossdsl explain LD002` lists the functions"
+    if name.lower() in ("softmax", "log_softmax", "logsoftmax"):
+        return "a formula is about one prediction: of two classes, softmax is `sigmoid` of the difference of the scores"
+    return None
+
 
 def number(text: str, source: str, span: Span) -> Fraction:
     """The exact value of an unsigned decimal literal, or `LossSyntaxError` beyond the limits.
@@ -81,8 +98,8 @@ def unknown_function(name: str, span: Span, source: str, defined: Collection[str
         hint = f"use `{name}` alone, with its parameters behind `where`"
         return LossSyntaxError("LD016", message, source, span, hint)
     close = _ELSEWHERE.get(name.lower()) or nearest(name, FUNCTIONS)
-    if name.lower() in ("sin", "cos", "tan"):
-        hint = "there are no trigonometric functions; `lossdsl explain LD002` lists the functions"
+    if missing := absent(name):
+        hint = missing
     elif close:
         hint = f"did you mean `{close}`?"
     elif name.lower() in ("pow", "power"):

@@ -9,7 +9,7 @@ from os.path import commonprefix
 from lossdsl.errors import LossSyntaxError, Span
 from lossdsl.grammar.dialects.latex_scan import GREEK, KNOWN_COMMANDS
 from lossdsl.grammar.dialects.scan import Cursor, Token, apply
-from lossdsl.grammar.naming import unknown_function
+from lossdsl.grammar.naming import absent, unknown_function
 from lossdsl.grammar.operators import ALIASES
 from lossdsl.grammar.suggest import nearest
 from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, walk
@@ -198,7 +198,8 @@ class Names(Cursor):
         """The error for a command that no formula holds."""
         spelled = self.mark.spelled(token)
         close = nearest(token.text, KNOWN_COMMANDS)
-        hint = f"did you mean `\\{close}`?" if close else "`lossdsl explain LD305` says what is read"
+        guess = f"did you mean `\\{close}`?" if close else "`lossdsl explain LD305` says what is read"
+        hint = absent(token.text) or guess
         return self.mark.at("LD305", f"`{spelled}` has no meaning in a formula", token, hint)
 
     def since(self, token: Token) -> Span:

@@ -11,6 +11,7 @@ from lossdsl.grammar.dialects.meaning import COMPARISONS, compare
 from lossdsl.grammar.dialects.python_functions import Call, Function
 from lossdsl.grammar.dialects.python_values import METHOD_COMPARISONS, MODULES, OWNERS, Made, Path, Text, Value
 from lossdsl.grammar.dialects.scan import Cursor, Token, apply
+from lossdsl.grammar.naming import absent
 from lossdsl.grammar.suggest import nearest
 from lossdsl.grammar.tree import Apply, Name, Node, Number
 
@@ -150,7 +151,8 @@ class Calls(Cursor):
         function = table.FUNCTIONS.get(spelled)
         if function is None:
             close = nearest(spelled, [*table.FUNCTIONS, *table.REDUCTIONS])
-            hint = f"did you mean `{close}`?" if close else "`lossdsl explain LD002` lists the functions"
+            guess = f"did you mean `{close}`?" if close else "`lossdsl explain LD002` lists the functions"
+            hint = absent(spelled) or guess
             raise self.mark.at("LD002", f"unknown function `{name}`", place, hint)
         return self.build(spelled, function, span, first, {}, place)
 

@@ -172,6 +172,8 @@ def _property(text: str | None) -> str:
 
 def sarif(pending: list[tuple[Entry, Report]]) -> dict[str, Any]:
     """A SARIF 2.1.0 log (OASIS standard), for code scanning."""
+    from urllib.parse import quote
+
     results: list[dict[str, Any]] = []
     rules: dict[str, dict[str, Any]] = {}
     for entry, report in pending:
@@ -183,7 +185,7 @@ def sarif(pending: list[tuple[Entry, Report]]) -> dict[str, Any]:
             span = row.get("span") or [0, len(entry.text)]
             region = {"startColumn": span[0] + 1, "endColumn": max(span[1], span[0] + 1) + 1}
             if entry.path:
-                place = {"artifactLocation": {"uri": entry.path.replace(os.sep, "/")}}
+                place = {"artifactLocation": {"uri": quote(entry.path.replace(os.sep, "/"))}}
                 result["locations"] = [{"physicalLocation": {**place, "region": {"startLine": entry.line, **region}}}]
             else:
                 result["locations"] = [{"logicalLocations": [{"fullyQualifiedName": entry.text}]}]

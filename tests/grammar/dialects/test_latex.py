@@ -174,6 +174,11 @@ MISTAKES = r"""
   ^^^^
   hint: did you mean `\log`?
 
+1:1: LD305 `\sin` has no meaning in a formula
+  \sin p
+  ^^^^
+  hint: there are no trigonometric functions; `lossdsl explain LD002` lists the functions
+
 1:1: LD305 `\begin{matrix}` has no meaning in a formula
   \begin{matrix} 1 \end{matrix}
   ^^^^^^^^^^^^^^

@@ -141,6 +141,11 @@ MISTAKES = r"""
         ^^^
   hint: over a batch it has no meaning in a formula
 
+1:7: LD002 unknown function `atan`
+  torch.atan(pred)
+        ^^^^
+  hint: there are no trigonometric functions; `lossdsl explain LD002` lists the functions
+
 1:7: LD002 unknown function `lgo`
   torch.lgo(pred)
         ^^^
