@@ -1,9 +1,9 @@
 """Long fuzzing of the readers: no input may crash, hang or raise anything but a LossError.
 
-    python benchmarks/fuzz.py [COUNT] [--seed N] [--seconds S]
+    python benchmarks/fuzz.py [COUNT] [--seed N] [--seconds S] [--guided [--corpus FOLDER]]
 
-Reads COUNT texts (default 1,000,000) as every dialect, on all cores. What can be read must print as text that reads
-back to the same tree. Exit code 1 where anything else happens; the texts at fault are printed.
+Reads COUNT texts (default 1,000,000) as every dialect, on all cores; with --guided, texts that follow coverage, on
+one. What can be read must print as text that reads back to the same tree. Exit code 1 where anything else happens; the texts at fault are printed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import os
 import sys
 import time
 from itertools import islice
+from pathlib import Path
+
+from guided import guide
 
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula, parse
@@ -23,10 +26,10 @@ DIALECTS = ("auto", "lossdsl", "python", "latex", "autolossgen", "autolossgen-pl
 SLOW = 1.0  # seconds
 
 
-def attempt(text: str) -> tuple[bool, str | None, float]:
+def attempt(text: str, dialects: tuple[str, ...] = DIALECTS) -> tuple[bool, str | None, float]:
     """Whether a text could be read as any dialect, what went wrong, and the slowest reading in processor seconds."""
     known, slowest = False, 0.0
-    for dialect in DIALECTS:
+    for dialect in dialects:
         begin = time.process_time()
         try:
             formula = parse(text, dialect)
@@ -68,7 +71,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many seconds")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--guided", action="store_true", help="follow coverage; needs the `fuzz` extra")
+    parser.add_argument("--corpus", type=Path, help="with --guided: a folder of texts to begin with, and to add to")
     options = parser.parse_args()
+    if options.guided:
+        return guide(options.count, options.seconds, options.seed, options.corpus)
     begin = time.time()
     share = 5000
     shares = range(0, options.count, share)
