@@ -18,13 +18,14 @@ from lossdsl.formula import Formula
 from lossdsl.grammar.tree import size
 from lossdsl.lowering import lower
 from lossdsl.recsys.trainer import State
+from lossdsl.search.archive import Entry
 from lossdsl.search.budget import Clock
 from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.learner import Learner
 from lossdsl.search.ledger import Ledger, Trial
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
-from lossdsl.search.run import Entry, Progress
+from lossdsl.search.run import Progress
 from lossdsl.search.settings import Settings
 from lossdsl.search.space import Graph
 from lossdsl.search.strategy import generator_from, generator_state

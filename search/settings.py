@@ -93,7 +93,7 @@ class TrainingSettings:
     train_rows: int = 0  # of an epoch; 0 means all
     layers: tuple[int, ...] = (0,)  # hidden layers of deepmodel and ranknet; 0 means the model's own
     train_neg: int = 8  # sampled negatives of each positive at every epoch, in the implicit task
-    eval_users: int = 300  # users whose full ranking pays a candidate in the implicit task; 0 means all
+    eval_users: int = 0  # users whose full ranking pays a candidate in the implicit task; 0 means all
     test_seeds: int = 5
 
 
@@ -102,8 +102,9 @@ class LadderSettings:
     """From cheap to dear: how many candidates climb, and what each rung costs.
 
     `batch` proposals are drawn at a time. Of those that pass the filters and are new, all train `first_epochs`; the
-    share `keep` trains to the end; every `tune_every` batches the constants of the best are tuned and the best ranked
-    again with more folds and seeds.
+    share `keep` trains to the end; every `tune_every` batches the constants of the `tune` best are tuned, `shorten`
+    ways of leaving a part of them out are tried, and the `final` best ranked again with more folds and seeds. What a
+    strategy learns from is the reward less `size_price` for every node.
     """
 
     batch: int = 48
@@ -114,11 +115,13 @@ class LadderSettings:
     final_seeds: int = 3
     tune: int = 3
     tune_tries: int = 12
+    shorten: int = 8
     tune_every: int = 8
     tie: float = 1e-3
     slots: int = 8
     steps: int = 5
     max_size: int = 120
+    size_price: float = 2e-5
 
 
 @dataclass(frozen=True)
@@ -203,9 +206,15 @@ def for_model(settings: Settings, model: str) -> Settings:
 
 
 _IMPLICIT: Mapping[str, Any] = {
-    "training": {"dim": 32, "lr": 0.01, "l2": [3e-5, 1e-4], "final_l2": [1e-5, 3e-5, 1e-4, 3e-4], "epochs": 20,
-                 "test_seeds": 3},
-    "ladder": {"batch": 32, "folds": 0, "first_epochs": 3, "final": 4, "final_seeds": 2, "tune": 2, "tune_tries": 8},
+    "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2": [2e-6, 6e-6],
+                 "final_l2": [1e-6, 2e-6, 4e-6, 8e-6, 1.6e-5], "epochs": 40, "test_seeds": 5},
+    "ladder": {"folds": 2, "first_epochs": 3},
+}  # fmt: skip
+# Where a ranking of all items costs more than a training, fewer users are ranked.
+_IMPLICIT_DEAR: Mapping[str, Any] = {
+    "training": {"batch_size": 512, "l2": [3e-5, 1e-4], "final_l2": [1e-5, 3e-5, 1e-4, 3e-4], "eval_users": 300,
+                 "epochs": 20, "test_seeds": 3},
+    "ladder": {"batch": 32, "final": 4, "final_seeds": 2, "tune": 2, "tune_tries": 8},
 }  # fmt: skip
 
 
@@ -216,7 +225,8 @@ def for_task(settings: Settings, task: str) -> Settings:
         return changed
     if settings.preset:
         raise LossError("the published method searches in the explicit task only")
-    return merge(changed, _IMPLICIT, f"task {task}")
+    changed = merge(changed, _IMPLICIT, f"task {task}")
+    return changed if settings.model == "biasedmf" else merge(changed, _IMPLICIT_DEAR, f"task {task}")
 
 
 def exact(value: float) -> Fraction:

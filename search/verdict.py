@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lossdsl.formula import parse
+from lossdsl.search.gate import DECISIVE
 
 if TYPE_CHECKING:
     from lossdsl.report import Report
 
-# Generous, because the proof of a run has to come out the same on a slow machine: what decides is the prover's own
-# count of steps, the clock is only for a proof that has gone astray.
-TIMEOUT = 20.0
-DECISIVE = ("domain", "uses_pred", "uses_label", "gradient", "monotone")
-
 
 class Judge:
-    """Checks formulas and remembers what came out.
+    """Checks formulas and remembers what came out. Proofs are bounded by counted steps, never by the clock.
 
     >>> from lossdsl.search.verdict import Judge
     >>> Judge(pairwise=False).verdict("(label-pred)^2")
@@ -40,6 +36,6 @@ class Judge:
         return check(
             parse(text, dialect="lossdsl"),
             pairwise=self.pairwise or None,
-            timeout=TIMEOUT,
+            timeout=None,
             properties=properties,
         )
