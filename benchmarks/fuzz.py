@@ -3,7 +3,8 @@
     python benchmarks/fuzz.py [COUNT] [--seed N] [--seconds S] [--guided [--corpus FOLDER]]
 
 Reads COUNT texts (default 1,000,000) as every dialect, on all cores; with --guided, texts that follow coverage, on
-one. What can be read must print as text that reads back to the same tree. Exit code 1 where anything else happens; the texts at fault are printed.
+one. What can be read must print as text that reads back to the same tree. Exit code 1 where anything else happens;
+the texts at fault are printed.
 """
 
 from __future__ import annotations

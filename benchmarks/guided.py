@@ -21,8 +21,8 @@ LONGEST = 300  # bytes: the limits on longer texts are what the blind fuzzer is 
 WORDS = (
     "pred label score where if in log log1p exp expm1 sqrt square abs sign sigmoid logsigmoid tanh relu softplus min "
     "max clamp plog pinv psqrt torch. np. tf. F. .mean() .log() \\\\log \\\\frac{ \\\\hat{y} \\\\sigma( \\\\left( "
-    "\\\\right) \\\\begin{cases} \\\\end{cases} \\\\text{ ^{ _{ Log gamma alpha 1e-6 0.5 ** // <= >= == -> ? lambda not "
-    "and or else"
+    "\\\\right) \\\\begin{cases} \\\\end{cases} \\\\text{ ^{ _{ Log gamma alpha 1e-6 0.5 ** // <= >= == -> ? lambda "
+    "not and or else"
 ).split()
 
 
