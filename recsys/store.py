@@ -45,15 +45,34 @@ class Saved:
 
 
 def prepare(path: str | Path) -> Path:
-    """Makes the folder to save to, before hours of training are spent; one sentence if that cannot be."""
+    """Whether a folder can be made and written to, before hours of training are spent; one sentence if it cannot.
+
+    Nothing is left behind, so a training that fails leaves no empty folder.
+    """
     path = Path(path)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise LossError(f"{path}: cannot be written to ({error.strerror or error})") from None
     return path
+
+
+def prepare_file(path: str | Path) -> None:
+    """Whether a file can be written, before hours are spent; a file that is there stays as it is."""
+    path = Path(path)
+    if path.is_dir():
+        raise LossError(f"{path}: cannot be written to (it is a folder)")
+    if not path.parent.is_dir():
+        raise LossError(f"{path}: cannot be written to (there is no folder {path.parent})")
+    try:
+        if path.exists():
+            open(path, "ab").close()
+        else:
+            prepare(path.parent)
+    except OSError as error:
+        raise LossError(f"{path}: cannot be written to ({error.strerror or error})") from None
 
 
 def save(result: TrainResult, path: str | Path) -> None:
@@ -68,7 +87,7 @@ def save(result: TrainResult, path: str | Path) -> None:
     run = next((run for run in result.runs if run.state is not None), None)
     if run is None or run.state is None:
         raise LossError("there is nothing to save: no seed came to an epoch that could be measured")
-    path = prepare(path)
+    path = Path(path)
     facts = {
         "schema": SCHEMA,
         "loss": result.loss,
@@ -80,7 +99,11 @@ def save(result: TrainResult, path: str | Path) -> None:
         "protocol": result.protocol,
     }
     # Both files are written aside and moved in, so that a full disk or a Ctrl-C leaves the old model or the new one.
-    aside = Path(tempfile.mkdtemp(dir=path))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=path))
+    except OSError as error:
+        raise LossError(f"{path}: cannot be written to ({error.strerror or error})") from None
     try:
         arrays: dict[str, Any] = dict(run.state.arrays)
         np.savez(aside / WEIGHTS, **arrays)

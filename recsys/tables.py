@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ def _pandas() -> Any:
 def read_table(path: Path, *, sep: str, names: list[str] | None = None) -> pd.DataFrame:
     """Reads a delimited file; without `names` its first line names the columns. Errors are one `DataError` sentence."""
     pandas = _pandas()
+    _look(path, sep)
     try:
         return pandas.read_csv(
             path,
@@ -44,9 +46,35 @@ def read_table(path: Path, *, sep: str, names: list[str] | None = None) -> pd.Da
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file in UTF-8") from None
     except pandas.errors.ParserError as error:
-        raise DataError(f"{path}: {_sentence(error)}") from None
+        raise DataError(_sentence(error, path)) from None
     except (EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
+
+
+MARKS = {"\t": "tabs", ",": "commas", ";": "semicolons", "::": "`::`"}
+_END = 65_536
+
+
+def _look(path: Path, sep: str) -> None:
+    """Complains of what pandas would take for data: no byte at all, bytes of nought, another separator."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_END)
+            file.seek(max(0, path.stat().st_size - _END))
+            tail = file.read(_END)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not head.strip():
+        raise DataError(f"{path}: the file is empty")
+    # A crash while a file is written leaves a block of them at its end.
+    if b"\0" in head + tail and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{path}: the file is damaged: it holds bytes of nought, which no text does")
+    first = head.lstrip().split(b"\n", 1)[0]
+    others = [mark for mark in MARKS if mark.encode() in first]
+    if sep.encode() not in first and others:
+        raise DataError(f"{path}: the columns are separated by {MARKS[others[0]]}; this form has {MARKS[sep]}")
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -56,13 +84,20 @@ def read_parquet(path: Path) -> pd.DataFrame:
         return pandas.read_parquet(path)
     except ImportError:
         raise DataError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow") from None
-    except Exception as error:  # pyarrow's errors have many types
-        raise DataError(f"{path}: not a Parquet file ({_sentence(error)})") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception:  # pyarrow's errors have many types, and its words are for those who know the format
+        what = (
+            "the file is empty" if path.stat().st_size == 0 else "not a Parquet file, or one that is cut off or damaged"
+        )
+        raise DataError(f"{path}: {what}") from None
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error).strip().splitlines()[-1]
-    return text.removeprefix("Error tokenizing data. C error: ")
+def _sentence(error: Exception, path: Path) -> str:
+    text = str(error).strip().splitlines()[-1].removeprefix("Error tokenizing data. C error: ")
+    if wide := re.match(r"Expected (\d+) fields in line (\d+), saw (\d+)", text):
+        return f"{path}:{wide[2]}: {wide[3]} columns, where the lines before have {wide[1]}"
+    return f"{path}: {text}"
 
 
 def need(table: pd.DataFrame, column: str, path: Path) -> Any:

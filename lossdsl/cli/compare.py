@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lossdsl.recsys.dataset import Dataset
 
 
+PICTURES = (".svg", ".png", ".pdf")
+
+
 @click.command("compare", epilog="Example: lossdsl compare --loss bce --loss focal --data demo --seeds 5")
 @click.option(
     "--loss",
@@ -75,7 +78,7 @@ def command(
     from lossdsl.errors import LossSyntaxError
     from lossdsl.recsys.compare import compare
     from lossdsl.recsys.data import load
-    from lossdsl.recsys.store import prepare
+    from lossdsl.recsys.store import prepare, prepare_file
     from lossdsl.recsys.training import single_thread
     from lossdsl.recsys.tuning import Point
 
@@ -100,6 +103,11 @@ def command(
         if not (lrs and l2s):
             raise click.UsageError("--lrs and --l2s go together")
         points = [Point(lr, l2) for lr in _numbers(lrs) for l2 in _numbers(l2s)]
+    for place in (csv_file, plot_file):
+        if place is not None:
+            prepare_file(place)
+    if plot_file is not None:
+        check_picture(plot_file)
     if run_dir is not None:
         prepare(run_dir)
     datasets: list[Data] = []
@@ -179,14 +187,22 @@ def as_csv(result: Comparison) -> str:
     return out.getvalue()
 
 
-def draw(result: Comparison, path: str) -> None:
-    """Means and intervals as a picture, one panel a model and data set."""
+def check_picture(path: str) -> None:
+    """Complains before the training where no picture could be made after it."""
     from lossdsl.errors import MissingExtra
 
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise MissingExtra("plot", "drawing") from None
+    if Path(path).suffix.lower() not in PICTURES:
+        raise click.UsageError(f"--plot: a picture is {', '.join(PICTURES)}, not `{Path(path).name}`")
+
+
+def draw(result: Comparison, path: str) -> None:
+    """Means and intervals as a picture, one panel a model and data set."""
+    from matplotlib.figure import Figure
+
     places = result.places()
     most = max(len(result.at(*place)) for place in places)
     figure = Figure(figsize=(5.5 * len(places), 1.2 + 0.35 * most), layout="constrained")

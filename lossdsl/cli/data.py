@@ -48,9 +48,7 @@ def show(source: str, as_json: bool, **reading: Any) -> int:
 @click.argument("name", type=click.Choice(["ml-100k"]))
 def get(name: str) -> int:
     """Fetch a data set once into the user's cache; after that it is used offline."""
-    from lossdsl.recsys.fetch import NOTICE, fetch
+    from lossdsl.recsys.fetch import fetch
 
-    place = fetch(say=lambda text: click.echo(text, err=True))
-    click.echo(NOTICE, err=True)
-    click.echo(place)
+    click.echo(fetch(say=lambda text: click.echo(text, err=True)))
     return 0

@@ -61,7 +61,7 @@ def test_marks_line_ends_and_blank_lines_change_nothing(tmp_path: Path, change) 
 
 BAD = {
     "uid\tlabel\n1\t1\n": "no column `iid`; the columns are `uid`, `label`",
-    "uid,iid,label\n1,2,1\n": "no column `uid`; the columns are `uid,iid,label`",
+    "uid,iid,label\n1,2,1\n": "the columns are separated by commas; this form has tabs",
     GOOD.replace("2\t12\t1", "2\t12\tyes"): "train.csv:5: the label `yes` is not a number",
     GOOD.replace("2\t12\t1", "2\t12\tnan"): "train.csv:5: the label `nan` is not a number",
     GOOD.replace("2\t12\t1", "2\t12\tinf"): "train.csv:5: the label `inf` is not a number",
@@ -69,7 +69,7 @@ BAD = {
     GOOD.replace("2\t12\t1", "2\t12"): "train.csv:5: the label is missing; is the file cut off?",
     GOOD.replace("2\t12\t1", "2\t12\t"): "train.csv:5: the label is missing",
     GOOD.replace("2\t12\t1", "\t12\t1"): "train.csv:5: the uid is missing",
-    GOOD.replace("2\t12\t1", "2\t12\t1\t9"): "Expected 3 fields in line 5, saw 4",
+    GOOD.replace("2\t12\t1", "2\t12\t1\t9"): "train.csv:5: 4 columns, where the lines before have 3",
     GOOD.replace("2\t12\t1", "-2\t12\t1"): "train.csv:5: the uid -2 is negative",
     GOOD + "1\t10\t0\n": "train has user 1 with item 10 twice",
     GOOD + "1\t12\t0\n": "user 1 with item 12 is in train and in validation",
@@ -80,6 +80,8 @@ BAD = {
     "uid\tiid\tlabel\n1\t2\t1\n2\t3\t1\n": "train has no negative row",
     "uid\tiid\tlabel\n1\t2\t0\n2\t3\t0\n": "train has no positive row",
     b"\xff\xfe\x00\x01": "not a text file in UTF-8",
+    GOOD.encode() + bytes(100): "the file is damaged: it holds bytes of nought",
+    GOOD.replace("\t", ";"): "the columns are separated by semicolons; this form has tabs",
 }
 
 
@@ -144,9 +146,27 @@ def test_parquet_with_names_of_ones_own(tmp_path: Path) -> None:
     assert load(tmp_path / "x.parquet", **names).fingerprint == load(rating_file(tmp_path, "u.data")).fingerprint
     with pytest.raises(DataError, match="no column `user_id`; the columns are `who`"):
         load(tmp_path / "x.parquet")
-    (tmp_path / "bad.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(DataError, match="not a Parquet file"):
+    whole = (tmp_path / "x.parquet").read_bytes()
+    for damaged in (b"PAR1 and then nothing", whole[:-100], whole[: len(whole) // 2] + whole[len(whole) // 2 + 9 :]):
+        (tmp_path / "bad.parquet").write_bytes(damaged)
+        with pytest.raises(DataError) as caught:
+            load(tmp_path / "bad.parquet")
+        assert str(caught.value) == f"{tmp_path}/bad.parquet: not a Parquet file, or one that is cut off or damaged"
+    (tmp_path / "bad.parquet").write_bytes(b"")
+    with pytest.raises(DataError, match="bad.parquet: the file is empty"):
         load(tmp_path / "bad.parquet")
+
+
+@pytest.mark.parametrize("name", list(HEADS))
+def test_the_wrong_separator_is_named(tmp_path: Path, name: str) -> None:
+    path = rating_file(tmp_path, name)
+    mark, other = {"ratings.dat": ("::", "\t")}.get(name, ("\t", ","))
+    path.write_text(path.read_text().replace(mark, other))
+    if name in ("u.data", "ratings.dat", "toy.inter"):
+        with pytest.raises(DataError, match=f"{name}: the columns are separated by .*; this form has"):
+            load(path)
+    else:
+        assert load(path).users == 4  # a .csv or .tsv may have any of them
 
 
 def test_repeats_can_be_kept_or_thinned(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lossdsl.recsys.dataset import DataError
-from lossdsl.recsys.fetch import cache, fetch, movielens_100k
+from lossdsl.recsys.fetch import NOTICE, cache, fetch, movielens_100k
 
 BODY = b"1\t2\t5\t100\n3\t4\t1\t200\n"
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -35,6 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         status, body, promised = self.answers.get(self.path, (404, b"", 0))
         self.send_response(status)
         self.send_header("Content-Length", str(promised))
+        self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
         self.end_headers()
         self.wfile.write(body)
 
@@ -78,8 +79,10 @@ def test_it_is_fetched_once_and_found_offline(server: str) -> None:
     place = fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST, say=said.append)
     assert place.read_bytes() == BODY and movielens_100k() == place
     assert files(cache()) == ["ml-100k/u.data"]
+    assert said[-1] == NOTICE
     again = fetch(address="http://127.0.0.1:9/none", wheel=no_wheel, digest=DIGEST, say=said.append)
     assert again == place and Handler.asked == ["/good.zip"] and "already here" in said[-1]
+    assert said.count(NOTICE) == 1  # the licence is said once
 
 
 BROKEN = {
@@ -102,6 +105,77 @@ def test_a_broken_download_leaves_nothing(server: str, name: str) -> None:
 def test_the_wheel_steps_in(server: str) -> None:
     place = fetch(address=f"{server}/cut.zip", wheel=lambda: BODY, digest=DIGEST)
     assert place.read_bytes() == BODY
+
+
+def wheel(inter: bytes | None) -> bytes:
+    """A wheel of the name and version that carries the ratings, as an index would give it."""
+    out = io.BytesIO()
+    info = "recbole-1.2.1.dist-info"
+    with zipfile.ZipFile(out, "w") as file:
+        if inter is not None:
+            file.writestr("recbole/dataset_example/ml-100k/ml-100k.inter", inter)
+        # It asks for something that is nowhere: nobody wants all that it needs.
+        file.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\nRequires-Dist: torch\n"
+        )
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    return out.getvalue()
+
+
+HEAD = b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+NAME = "recbole-1.2.1-py3-none-any.whl"
+
+
+@pytest.fixture
+def index(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A package index of our own, and pip that knows no other."""
+    page = f'<!DOCTYPE html><html><body><a href="/files/{NAME}">{NAME}</a></body></html>'.encode()
+    Handler.answers["/simple/recbole/"] = (200, page, len(page))
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server}/simple/")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    yield server
+
+
+def serve_wheel(inter: bytes | None) -> None:
+    body = wheel(inter)
+    Handler.answers[f"/files/{NAME}"] = (200, body, len(body))
+
+
+def test_where_the_address_fails_pip_brings_the_wheel_and_one_file_is_read(
+    index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_wheel(HEAD + BODY)
+    monkeypatch.setenv("LOSSDSL_ML100K_URL", f"{index}/cut.zip")
+    said: list[str] = []
+    place = fetch(digest=DIGEST, say=said.append)
+    assert place.read_bytes() == BODY and files(cache()) == ["ml-100k/u.data"]
+    assert said == [f"fetching {index}/cut.zip", "fetching the wheel of recbole==1.2.1", NOTICE]
+    assert Handler.asked == ["/cut.zip", "/simple/recbole/", f"/files/{NAME}"]  # and nothing that it needs
+    import importlib.util
+
+    assert importlib.util.find_spec("recbole") is None  # read in place, not installed
+
+
+@pytest.mark.parametrize(
+    "inter, text",
+    [(HEAD + b"other", "the checksum is wrong"), (None, "the archive has no recbole/dataset_example")],
+)
+def test_a_wheel_that_holds_something_else(index: str, inter: bytes | None, text: str) -> None:
+    serve_wheel(inter)
+    with pytest.raises(DataError, match=f"ml-100k could not be fetched; .*Not Found; the wheel of recbole==1.2.1: {text}"):
+        fetch(address=f"{index}/missing.zip", digest=DIGEST)
+    assert not cache().exists() or files(cache()) == []
+
+
+def test_neither_address_nor_wheel(index: str) -> None:
+    with pytest.raises(DataError, match="the wheel of recbole==1.2.1: pip could not download it") as caught:
+        fetch(address=f"{index}/missing.zip", digest=DIGEST)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_again(server: str) -> None:
