@@ -1,14 +1,15 @@
 """The reference table: `python benchmarks/reference.py [PART ...]`.
 
 Eight losses on four places, tuned alike. Each finished training is kept in `results/reference/PART/`, so a run that was
-broken off goes on there, on another day too. A finished part writes `results/reference/PART.csv`; `--tables` prints the
-Markdown of those that are finished and trains nothing.
+broken off goes on there, on another day too. A finished part writes `results/reference/PART.csv`, keeps no scores of
+test rows any more, and is not trained again but with `--again`. `--tables` trains nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from lossdsl.recsys.data import load
 from lossdsl.recsys.letor import FOLDS
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.training import single_thread
+from lossdsl.recsys.trainings import KEPT
 
 LOSSES = ("bce", "mse", "hinge", "focal", "maxr", "sumr", "logmin", "exponential")
 RESULTS = HERE / "results" / "reference"
@@ -61,6 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--workers", type=int, default=1, help="trainings side by side")
+    parser.add_argument("--again", action="store_true", help="train finished parts again from the points they chose")
     parser.add_argument("--tables", action="store_true", help="print the Markdown of the finished parts, train nothing")
     options = parser.parse_args()
     if unknown := [name for name in options.parts if name not in PARTS]:
@@ -77,14 +80,27 @@ def main() -> int:
     single_thread()
     for name in options.parts or PARTS:
         part = PARTS[name]
+        if rows(name) and not options.again:
+            print(f"{part.title}: finished before, in {RESULTS.name}/{name}.csv")
+            continue
         with bar(name, None) as step:
             result = compare(
                 LOSSES, [part.data(root)], [part.settings.model], settings=part.settings, seeds=part.seeds,
                 workers=options.workers, run_dir=RESULTS / name, progress=step, total=step.total,
             )  # fmt: skip
         (RESULTS / f"{name}.csv").write_text(as_csv(result), encoding="utf-8")
+        drop_scores(RESULTS / name / KEPT)
         print(table(name), flush=True)
     return 0
+
+
+def drop_scores(path: Path) -> None:
+    """Keeps what each training came to, and not the megabytes that the bootstrap needed."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    kept = [{key: value for key, value in facts.items() if key not in ("scores", "dtype")} for facts in lines]
+    aside = path.with_suffix(".tmp")
+    aside.write_text("".join(json.dumps(facts) + "\n" for facts in kept), encoding="utf-8")
+    aside.replace(path)
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -99,15 +99,15 @@ class Kept:
         self.torn = bool(text) and not text.endswith("\n")
 
     def find(self, job: Job) -> Trained | None:
-        """The training, if it was done before."""
-        return self.done.get(job.key(self.data.fingerprint))
+        """The training, if it was done before; one whose scores were dropped since is done again where they count."""
+        done = self.done.get(job.key(self.data.fingerprint))
+        return None if done is not None and job.test and done.epoch and not len(done.scores) else done
 
     def add(self, job: Job, trained: Trained) -> None:
         """Writes a training down in one write, so that two comparisons may share a file."""
-        key = job.key(self.data.fingerprint)
-        if key in self.done:
+        if self.find(job) is not None:
             return
-        s = job.settings
+        s, key = job.settings, job.key(self.data.fingerprint)
         facts = {
             "key": key, "loss": job.loss, "model": s.model, "data": self.data.name, "lr": s.lr, "l2": s.l2,
             "seed": job.seed, "value": trained.value if trained.epoch else None, "epoch": trained.epoch,

@@ -103,6 +103,22 @@ def test_a_torn_line_costs_one_training_and_no_more(small: Dataset, tmp_path: Pa
     assert kept.find(first) is not None and kept.find(second) is not None
 
 
+def test_dropped_scores_are_made_again_only_where_they_count(small: Dataset, tmp_path: Path) -> None:
+    tuning, test = replace(JOB, test=False), JOB
+    kept = Kept(tmp_path, small)
+    for job in (tuning, test):
+        kept.add(job, train_job(job, small))
+    lines = [json.loads(line) for line in (tmp_path / KEPT).read_text().splitlines()]
+    text = "".join(
+        json.dumps({k: v for k, v in facts.items() if k not in ("scores", "dtype")}) + "\n" for facts in lines
+    )
+    (tmp_path / KEPT).write_text(text)
+    kept = Kept(tmp_path, small)
+    assert kept.find(tuning) is not None and kept.find(test) is None
+    kept.add(test, train_job(test, small))
+    assert Kept(tmp_path, small).find(test) is not None
+
+
 def test_a_file_that_is_no_text_is_refused(small: Dataset, tmp_path: Path) -> None:
     (tmp_path / KEPT).write_bytes(b"\xff\xfe\n")
     with pytest.raises(LossError, match="trainings.jsonl: cannot be used"):
