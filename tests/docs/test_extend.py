@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,15 @@ from lossdsl.targets.numpy import evaluate
 ROOT = Path(__file__).resolve().parent.parent.parent
 LISTS = sorted((ROOT / "docs" / "extend").glob("*.md"))
 SCORE = np.linspace(-3, 3, 13)
-BACKENDS = ("torchscript", "eager")
+
+
+def backends() -> tuple[str, ...]:
+    """Every way to a module but `compile`, which takes a C compiler and minutes, and `auto`, which picks another."""
+    if find_spec("torch") is None:
+        return ("torchscript",)
+    from lossdsl.engine import BACKENDS
+
+    return tuple(name for name in BACKENDS if name not in ("compile", "auto"))
 
 
 @pytest.mark.skipif(not (ROOT / "grammar").is_dir(), reason="an installed wheel is tested, away from its sources")
@@ -89,7 +98,7 @@ class TestOperator:
                 evaluate(lower(back), SCORE, label)[0], evaluate(lower(tree), SCORE, label)[0], rtol=1e-12, atol=1e-12
             )
 
-    @pytest.mark.parametrize("backend", BACKENDS)
+    @pytest.mark.parametrize("backend", backends())
     def test_torch_computes_it(self, operator: str, backend: str) -> None:
         torch = pytest.importorskip("torch")
         text = show(sample(operator))
@@ -144,14 +153,16 @@ def test_every_strategy_keeps_the_contract(strategy: str) -> None:
     assert third.propose(6) == first.propose(6)
 
 
-def test_every_target_writes_a_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_target_writes_it(operator: str, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from lossdsl.cli.compile import TARGETS, command
 
+    formula = show(sample(operator))
     for target in TARGETS:
         if target in ("torchscript", "export"):  # their own tests load what they write
             continue
         file = tmp_path / target
-        done = CliRunner().invoke(command, ["focal", "--to", target, "-o", str(file)], standalone_mode=False)
+        done = CliRunner().invoke(command, [formula, "--to", target, "-o", str(file)], standalone_mode=False)
         assert done.exception is None and file.read_text(encoding="utf-8").strip(), target
