@@ -86,7 +86,7 @@ class Trainer:
             raise SettingsError("documents have grades and features; they are ranked by pairs, with ranknet")
         self._groups: tuple[Rows, Groups] | None = None
         self._watched: dict[str, Rows] = {}
-        self._known: Known | None = None
+        self._known: tuple[Rows, Known] | None = None
         self.engine: FusedEngine | MLPEngine | TorchEngine = self._choose(engine, device)
         self.use(self.objective)
 
@@ -138,10 +138,11 @@ class Trainer:
         seed, fresh = map(int, np.random.SeedSequence([self.seed, 5, self.number]).generate_state(2, np.uint64))
         self.number += 1
         if self.settings.task == "implicit":
-            if self._known is None:
-                self._known = Known(self.data.users, self.data.items, self.data.train)
+            # Known is what these rows hold: a positive kept back from them that is never drawn would give itself away.
+            if self._known is None or self._known[0] is not rows:
+                self._known = (rows, Known(self.data.users, self.data.items, rows))
             liked = rows.take(rows.label > 0)
-            rows = with_negatives(liked, self._known, self.settings.train_neg, fresh, self.settings.train_sampler)
+            rows = with_negatives(liked, self._known[1], self.settings.train_neg, fresh, self.settings.train_sampler)
         if self.settings.pairs:
             assert self.settings.batch_size is not None
             if self._groups is None or self._groups[0] is not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from lossdsl.formula import parse
 from lossdsl.recsys import metrics
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Dataset, Rows
-from lossdsl.recsys.negatives import evaluation_rows
+from lossdsl.recsys.negatives import Known, full_ranking
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, Trainer
@@ -106,12 +107,15 @@ class Bench:
         training = settings.training
         self.pairwise = settings.model == "ranknet"
         self.implicit = settings.task == "implicit"
-        # Further folds would be positives that a full ranking takes for unseen items.
-        folds = 0 if self.implicit else settings.ladder.folds
-        self.train, extra = protocol_folds(self.data.train, folds)
+        rows = liked(self.data.train) if self.implicit else self.data.train
+        self.train, extra = protocol_folds(rows, settings.ladder.folds)
         self.evaluations: tuple[Rows, ...] = (self.data.validation, *extra)
         if self.implicit:
-            ranked = evaluation_rows(self.data, "validation", task="implicit", count=0)
+            # One ranking that has the positives of all folds: in a ranking of its own, each would take those of the
+            # others for items that are not liked.
+            held_out = liked(joined(self.evaluations))
+            seen = Known(self.data.users, self.data.items, self.train)
+            ranked = full_ranking(held_out, seen, self.data.users)
             self.evaluations = (few_users(ranked, training.eval_users, settings.seed),)
         elif self.pairwise:
             known = (self.data.train, self.data.validation)
@@ -122,8 +126,7 @@ class Bench:
         if not self.evaluations:
             raise LossError(f"{data.name}: the validation rows hold one label only, so there is nothing to measure")
         self._cuts = np.cumsum([len(rows) for rows in self.evaluations])[:-1]
-        self._together = Rows(*(np.concatenate([getattr(rows, name) for rows in self.evaluations])
-                                for name in ("user", "item", "label")))  # fmt: skip
+        self._together = joined(self.evaluations)
         if training.train_rows and not self.pairwise and training.train_rows < len(self.train):
             self.limit: int | None = training.train_rows
         else:
@@ -209,6 +212,17 @@ class Bench:
             if since >= self.recommender.patience > 0:
                 break
         return Fit(np.array(history, np.float64).reshape(len(history), len(self.evaluations)), rows, note)
+
+
+def liked(rows: Rows) -> Rows:
+    """The positives alone."""
+    return rows.take(rows.label > 0)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts, one after another."""
+    user, item, label = (np.concatenate([getattr(rows, name) for rows in parts]) for name in ("user", "item", "label"))
+    return Rows(user, item, label)
 
 
 def some_users(rows: Rows, count: int, seed: int) -> Rows:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lossdsl.recsys.data import load
-from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import Bench, Job, few_users, some_users
 from lossdsl.search.final import FinalTest
 from lossdsl.search.settings import Settings, assign, for_model, for_task
@@ -49,6 +50,26 @@ def test_the_implicit_task_ranks_all_unseen_items(data: Dataset) -> None:
     bench = Bench(data, settings)
     assert bench.metric == "ndcg@20" and len(np.unique(bench.evaluations[0].user)) == 20
     assert 0 < bench.run(Job(BCE, (1e-4,), (0,))).reward < 1
+
+
+def test_implicit_folds_are_ranked_together_and_give_nothing_away(data: Dataset) -> None:
+    bench = Bench(data, tuned(for_task(Settings(), "implicit"), "ladder.folds=2", "training.dim=4"))
+    (ranked,) = bench.evaluations
+    positives = {(u, i) for u, i in zip(ranked.user[ranked.label > 0], ranked.item[ranked.label > 0])}
+    trained = set(zip(bench.train.user, bench.train.item))
+    assert (bench.train.label > 0).all() and not positives & trained
+    # The folds hold the last positives of train, and validation's own; nothing that is trained on stands in the ranking.
+    liked = bench.data.train.take(bench.data.train.label > 0)
+    fold = set(zip(liked.user, liked.item)) - trained
+    valid = bench.data.validation.take(bench.data.validation.label > 0)
+    assert fold and positives == fold | set(zip(valid.user, valid.item))
+    assert not set(zip(ranked.user, ranked.item)) & trained
+    # A positive that was kept back is drawn as a negative as any other unseen item is.
+    trainer = Trainer(BCE, bench.data, replace(bench.recommender, train_neg=200), seed=0)
+    seen: list[Rows] = []
+    trainer.engine.epoch = lambda rows, order: seen.append(rows)  # type: ignore[method-assign]
+    trainer.epoch(bench.train)
+    assert fold & set(zip(seen[0].user, seen[0].item))
 
 
 def test_ranknet_is_measured_per_user_with_sampled_negatives(data: Dataset) -> None:
