@@ -13,6 +13,7 @@ import torch
 from lossdsl.loss import compile
 from lossdsl.lowering import lower
 from lossdsl.targets.scripted import LARGE, OnePass
+from lossdsl.targets.stepped import SMALL
 
 
 def batch(n: int = 16, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,17 +117,37 @@ def test_building_warns_nothing() -> None:
         compile("sumr").torchscript()(score=score, label=label)
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_buffers_are_reused_only_when_nothing_reads_them(large: bool) -> None:
-    """Each step once more without reuse: the same numbers."""
-    assert 20 < LARGE < 2000
-    for text in ("focal", "logmin", "(2*label-1)*log(pred/(1-pred)) + exp(score)*exp(score) - score", "bce"):
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("how", ["script", "large", "stepped"])
+def test_value_and_slope_in_one_pass(how: str, reduction: str) -> None:
+    """By TorchScript, which reuses buffers, and step by step: the numbers that autograd gives, the inputs untouched."""
+    texts = ("focal", "logmin", "(2*label-1)*log(pred/(1-pred)) + exp(score)*exp(score) - score", "bce", "huber")
+    edges = ("exp(score)", "score", "label", "2", "3*score + label", "2^score + abs(score)^1.5*1.5")
+    more = ("clamp(score, 1e-3, 0.5)*label", "1e45*min(score, 0.5)", "label*score + (1-label)*0.25", "min(score,label)")
+    for text in (*texts, *edges, *more):
         program = lower(text)
-        score, label = batch(2000 if large else 20)
-        one_pass = OnePass(program, "none")
+        score, label = batch(LARGE if how == "large" else 20)
+        one_pass = OnePass(program, reduction)
+        one_pass._small = 20 if how == "stepped" else 0
         kept = score.detach().clone(), label.clone()
         value, slope = one_pass(score.detach(), label)
         assert torch.equal(score, kept[0]) and torch.equal(label, kept[1])
-        eager = compile(text, "eager", reduction="none")(score=score, label=label)
+        eager = compile(text, "eager", reduction=reduction)(score=score, label=label)
         torch.testing.assert_close(value, eager)
         torch.testing.assert_close(slope, torch.autograd.grad(eager.sum(), score)[0])
+        value.add_(1), slope.add_(1)
+        again = one_pass(score.detach(), label)
+        torch.testing.assert_close(again[0], eager)  # nothing that was given away is used again
+        torch.testing.assert_close(again[1] + 1, slope)
+
+
+def test_small_batches_go_step_by_step_and_large_ones_through_torchscript() -> None:
+    one_pass = OnePass(lower("sumr", "pred"), "mean")
+    pred = torch.rand(SMALL + 1, dtype=torch.float32)
+    one_pass(pred[:SMALL], torch.ones(SMALL))
+    assert not one_pass._functions
+    one_pass(pred, torch.ones(SMALL + 1))
+    assert list(one_pass._functions) == [False]
+    focal = OnePass(lower("focal"), "mean")
+    focal(pred[:LARGE], torch.ones(LARGE))
+    assert list(focal._functions) == [True]
