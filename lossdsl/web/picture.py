@@ -11,6 +11,7 @@ from lossdsl.scales import Scale, scale, ticks, write
 WIDTH, HEIGHT = 440, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 34, 40
 
+# A picture is asked about its own width: on a telephone it shrinks, and its words would shrink with it.
 # Both pairs of colours keep 4.5 to 1 against their ground; blue and orange stay apart for the colour-blind.
 STYLE = """
 text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#575d66}
@@ -21,6 +22,7 @@ path{fill:none;stroke-width:2.25;stroke-linejoin:round;stroke-linecap:round}
 .beside{stroke-width:1.5;stroke-dasharray:2 5;opacity:.85}
 @media(prefers-color-scheme:dark){text{fill:#a8afb9}.head{fill:#e8e6e1}.grid{stroke:#2d323a}.zero{stroke:#626a75}
 .one{stroke:#7db4f5}.nil{stroke:#f0a060}.all{stroke:#c3a1ea}}
+@media(max-width:380px){text{font-size:15px}.head{font-size:16px}}
 """.replace("\n", "")
 
 CLASSES = {1: "one", 0: "nil", None: "all"}
@@ -97,7 +99,7 @@ def _legend(curves: Curves) -> list[str]:
     for style, text in reversed(entries):
         shown = text if len(text) <= 24 else text[:23] + "…"
         parts.append(f'<text x="{right}" y="18" text-anchor="end">{escape(shown)}</text>')
-        right -= 7 * len(shown) + 4
+        right -= 8 * len(shown) + 9  # wide enough for the larger letters, too
         parts.append(f'<path class="{style}" d="M{right - 18} 14H{right}"/>')
         right -= 32
     return parts
