@@ -18,6 +18,8 @@ COMMUTES = frozenset({"add", "mul", "min", "max", "eq"})
 LONGEST_PRODUCT = 16
 # Constants are exact fractions up to this many bits, and rounded to `_DIGITS` beyond.
 LONGEST_CONSTANT = 1200
+# Constants nearer to 0 than this are taken as this: 0 in every target, but of a sign, and written in a line.
+SMALLEST_CONSTANT = Fraction(1, 10**1300)
 # A rewrite may call for the next one; this many in a row, never seen, would mean that two rows undo each other.
 DEEPEST_REWRITE = 60
 
@@ -61,7 +63,8 @@ def _expm1(x: Decimal) -> Decimal:
 
 
 def _sigmoid(x: Decimal) -> Decimal:
-    return _DIGITS.divide(Decimal(1), _add(1, _exp(-x)))
+    small = _exp(-abs(x))
+    return _DIGITS.divide(small if x < 0 else Decimal(1), _add(1, small))
 
 
 _ROUNDED: dict[str, Callable[..., Decimal]] = {
@@ -276,6 +279,8 @@ class Builder:
                 result = Fraction(_ROUNDED[op](*map(_decimal, c)))
             if result.numerator.bit_length() + result.denominator.bit_length() > LONGEST_CONSTANT:
                 result = Fraction(_decimal(result))
+            if result and abs(result) < SMALLEST_CONSTANT:
+                result = SMALLEST_CONSTANT if result > 0 else -SMALLEST_CONSTANT
             result.numerator / result.denominator  # beyond the range of a double it raises
             return self.constant(result)
         except (ArithmeticError, ValueError) as error:

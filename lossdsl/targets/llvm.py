@@ -79,6 +79,9 @@ class _Body:
         if op == "input":
             return "%y" if step.name == "label" else self.x
         a = [self.registers[n] for n in step.args]
+        if op == "div" and 2.0**-100 < abs(self.program.floats[step.args[1]]) < 2.0**100:
+            # a division takes as long as ten products, and a constant's inverse is right to half an ulp
+            return e.mul(a[0], e.constant(1 / self.program.floats[step.args[1]]))
         if op in ("add", "sub", "mul", "div", "neg", "abs", "sqrt", "select", "exp", "expm1", "log", "log1p", "tanh"):
             return getattr(e, op)(*a)
         if op in ("sigmoid", "logsigmoid"):

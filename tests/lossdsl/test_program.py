@@ -172,6 +172,16 @@ def test_constants_fold_to_the_last_digit() -> None:
     assert float(lower("expm1(log(1.000001))", "pred").floats[0]) == pytest.approx(1e-6, rel=1e-15)
 
 
+@pytest.mark.parametrize("text", ["exp(-100000)", "logsigmoid(1e5)", "sigmoid(-30000)*expm1(-1e-60)", "1e-60^16"])
+def test_constants_beyond_all_floats_are_zero_with_a_sign_and_can_be_written(text: str) -> None:
+    program = lower(f"pred + {text}", "pred")
+    assert len(str(program)) < 4000 and len(repr(program)) < 8000
+    assert [abs(f) for f in program.floats if f != 1.0] == [0.0] * (len(program.floats) - 1)
+    sign = lower(f"pred*sign({text})", "pred")
+    expected = 1.0 if text in ("exp(-100000)", "1e-60^16") else -1.0
+    assert sign.floats[sign.slope] == expected
+
+
 def test_a_factor_zero_keeps_the_domain() -> None:
     """0*log(score) has no value at -1, and must not get one by folding; 0*pred has one everywhere."""
     assert np.isnan(evaluate(lower("0*log(score)"), [-1.0])[0][0])

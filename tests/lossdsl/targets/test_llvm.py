@@ -83,6 +83,18 @@ def test_powers_in_units_of_the_last_place(exponent: float) -> None:
     assert np.max(np.abs(value - true) / np.spacing(true.astype(np.float32))) <= 0.51
 
 
+@pytest.mark.parametrize("divisor", [3.0, 1.25, 0.5, 1e-6, 1e29, 1e35, 1e-35, 1e60])
+def test_division_by_a_constant_in_units_of_the_last_place(divisor: float) -> None:
+    x = np.random.default_rng(3).normal(0, 2, 100_000).astype(np.float32)
+    value, _, _ = run(one_operation("div", divisor), x, x)
+    with np.errstate(all="ignore"):
+        true = x.astype(np.float64) / np.float32(divisor)
+        ulp = np.spacing(np.abs(true.astype(np.float32))).astype(np.float64)
+    fine = np.isfinite(ulp)
+    assert np.array_equal(value[~fine], true[~fine].astype(np.float32))
+    assert np.max(np.abs(value - true)[fine] / ulp[fine], initial=0) <= 1.5
+
+
 def test_special_values() -> None:
     inf, nan = np.inf, np.nan
     special = np.array([0, -0.0, inf, -inf, nan, 1e-45, 3e38, -1, 1, 100, -110], np.float32)

@@ -28,7 +28,7 @@ from lossdsl.targets.listing import function_name, programs
 from lossdsl.targets.numpy import evaluate
 from lossdsl.testing import formulas
 
-SCORES = (-80.0, -20.0, -3.0, -0.25, 0.125, 1.0, 5.0, 20.0, 80.0)
+SCORES = (-100.0, -50.0, -20.0, -3.0, -0.25, 0.125, 1.0, 5.0, 20.0, 50.0, 100.0)
 PREDS = (1e-30, 1e-6, 0.03125, 0.3, 0.5, 0.7, 0.99, 1 - 1e-6)
 NAMED = ("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "huber", "exponential")
 EVERY_OPERATION = (
