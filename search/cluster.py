@@ -81,7 +81,7 @@ class Dask:
         except ModuleNotFoundError:
             raise MissingExtra("cluster", "--cluster") from None
         # What Dask logs about workers that come and go is said here, once, or mended without a word.
-        for name in ("distributed", "tornado.application"):
+        for name in ("distributed", "distributed.client", "tornado.application"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.address, self.say = address, say
         try:
@@ -114,7 +114,7 @@ class Dask:
     def watch(self) -> None:
         """Raise when the scheduler is gone for good; say so once when it has no workers."""
         if self.client.status not in ("running", "connecting"):
-            raise LossError(f"the Dask scheduler at {self.address} has gone")
+            raise LossError(f"the Dask scheduler at {self.address} has gone; go on with --resume")
         now = time.monotonic()
         if self.slots():
             self._alone = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import statistics
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from lossdsl.search.worker import greet, work
 # A batch takes about so long: far more than sending it, far less than a search waits for.
 BATCH_SECONDS = 0.5
 _TRIES = 5  # of sending a batch whose data was lost on the way
+_RECENT = 30  # trainings whose times are remembered
 _STATES = 2  # of the recommender that are kept on the workers
 
 
@@ -84,11 +86,16 @@ class Remote(Evaluator):
     def __init__(self, bench: Bench, link: Link) -> None:
         super().__init__(bench, bench.data, 1, processes=False)
         self.link = link
-        self.cost: float | None = None  # seconds of one training, as measured
+        self._costs: deque[float] = deque(maxlen=_RECENT)
         self._config = write(bench.settings)
         self._key = ""
         self._data: Any = None
         self._states: OrderedDict[str, Any] = OrderedDict()
+
+    @property
+    def cost(self) -> float:
+        """Seconds of one training, as measured: the median, for the first ones wait for compilers and caches."""
+        return statistics.median(self._costs) if self._costs else math.inf
 
     def close(self) -> None:
         """Let go of what was placed on the workers; the link stays open."""
@@ -149,7 +156,7 @@ class Remote(Evaluator):
 
     def _seconds(self, job: Job | Step) -> float:
         """How long a job will take; before anything was measured, too long for a batch of two."""
-        return math.inf if self.cost is None else self.cost * _trainings(job)
+        return self.cost * _trainings(job)
 
     def _send(self, jobs: Sequence[Any]) -> Future[Any]:
         try:
@@ -188,8 +195,7 @@ class Remote(Evaluator):
             running.appendleft(_Part(part.jobs, self._send(part.jobs), part.tries + 1))
             return
         for job, result in zip(part.jobs, results):
-            seconds = result.seconds / _trainings(job)
-            self.cost = seconds if self.cost is None else 0.9 * self.cost + 0.1 * seconds
+            self._costs.append(result.seconds / _trainings(job))
             yield result
 
     def _read(self, text: str, count: int) -> list[Any]:

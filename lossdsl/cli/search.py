@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from lossdsl.cli.main import FINDINGS, FINE
 
 if TYPE_CHECKING:
+    from lossdsl.search.run import Progress
     from lossdsl.search.session import SearchResult
     from lossdsl.search.settings import Settings
 
@@ -41,13 +43,20 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="Train on the workers of the Dask scheduler at ADDRESS, such as tcp://10.0.0.5:8786.",
 )
+@click.option(
+    "--tensorboard",
+    "board",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write scalars for TensorBoard to DIR.",
+)
 @click.option("--preset", type=click.Choice(["autolossgen"]), help="The published method, not the practical search.")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings as TOML.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
               help="One setting, such as ladder.batch=32; may be repeated.")  # fmt: skip
 def command(
-    run_dir: Path | None, resume: bool, workers: int | None, cluster: str | None, preset: str | None,
-    config: Path | None, assignments: tuple[str, ...], budget: str | None, **chosen: Any,
+    run_dir: Path | None, resume: bool, workers: int | None, cluster: str | None, board: Path | None,
+    preset: str | None, config: Path | None, assignments: tuple[str, ...], budget: str | None, **chosen: Any,
 ) -> int:  # fmt: skip
     """Search for a loss: propose formulas, drop the senseless ones, train the rest, prove the best.
 
@@ -65,11 +74,18 @@ def command(
     import torch
 
     from lossdsl.cli.search_progress import shown
+    from lossdsl.search.scalars import tensorboard
     from lossdsl.search.session import search
 
     torch.set_num_threads(1)  # the workers use the cores; a second thread under each would only be in the way
     click.echo(f"run directory: {place}", err=True)
-    with shown() as progress:
+    with shown() as show, tensorboard(board) if board else nullcontext() as note:
+
+        def progress(now: Progress) -> None:
+            show(now)
+            if note is not None:
+                note(now)
+
         result = search(
             settings,
             run_dir=place,
@@ -97,7 +113,8 @@ def settings_of(
         given["data"] = given.pop("source")
     if resume and (given or preset or config or assignments):
         raise click.UsageError(
-            "--resume takes its settings from the run; only --budget, --workers and --cluster may go with it."
+            "--resume takes its settings from the run; of the others only --budget, --workers, --cluster and "
+            "--tensorboard may go with it."
         )
     settings = known.preset(preset or "")
     if "model" in given:
