@@ -30,20 +30,22 @@ class BoostingObjective:
             raise LossError(f"the parameter `{self._slope.parameters[0]}` needs one value (loss `{formula}`)")
         self._flat = self._slope.steps[self._slope.slope].constant == 0
 
-    def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[Array, Array]:
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
         """Gradient and Hessian of every row.
 
         Takes `(scores, data)` where data has `get_label`, as `lightgbm.train` and `xgboost.train` call it, or
-        `(labels, scores)` and perhaps weights, as their scikit-learn classes do.
+        `(labels, scores)` and perhaps weights, as their scikit-learn classes do; XGBoost's looks for an argument of
+        that name.
         """
         if hasattr(second, "get_label"):
             scores, labels = first, second.get_label()
-            weight = second.get_weight() if hasattr(second, "get_weight") else None
+            sample_weight = second.get_weight() if hasattr(second, "get_weight") else None
         else:
             labels, scores = first, second
         gradient, hessian = self.derivatives(scores, labels)
-        if weight is not None and np.size(weight):
-            gradient, hessian = gradient * np.asarray(weight), hessian * np.asarray(weight)
+        if sample_weight is not None and np.size(sample_weight):
+            weight = np.asarray(sample_weight)
+            gradient, hessian = gradient * weight, hessian * weight
         return gradient, hessian
 
     def derivatives(self, scores: Any, labels: Any) -> tuple[Array, Array]:
@@ -69,7 +71,8 @@ def boosting_objective(formula: str | Formula) -> BoostingObjective:
     """The objective for LightGBM's or XGBoost's trees, whose raw prediction is the score.
 
     With LightGBM it is `params={"objective": lossdsl.boosting_objective("focal")}`, or `LGBMModel(objective=...)`; with
-    XGBoost `xgboost.train(..., obj=...)`. The model then predicts raw scores; a sigmoid makes probabilities of them.
+    XGBoost `xgboost.train({"base_score": 0.0}, ..., obj=...)`, where base_score is itself a raw score. The model then
+    predicts raw scores; a sigmoid makes probabilities of them.
 
     >>> import lossdsl
     >>> gradient, hessian = lossdsl.boosting_objective("bce")([1.0, 0.0], [0.0, 0.0])

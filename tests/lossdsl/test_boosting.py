@@ -1,4 +1,4 @@
-"""The objective for boosted trees: derivatives, calling conventions, and the real LightGBM."""
+"""The objective for boosted trees: derivatives, calling conventions, and the real LightGBM and XGBoost."""
 
 from __future__ import annotations
 
@@ -83,3 +83,31 @@ def test_the_real_lightgbm() -> None:
     model = lightgbm.LGBMClassifier(objective=lossdsl.boosting_objective("bce"), n_estimators=5, verbosity=-1, n_jobs=1)
     model.fit(x, y)
     assert np.isfinite(model.predict(x, raw_score=True)).all()
+
+
+def test_the_real_xgboost() -> None:
+    xgboost = pytest.importorskip("xgboost")
+    x, y = rows()
+    heavy = np.random.default_rng(1).random(len(y))
+    for weight in (None, heavy):
+        data = xgboost.DMatrix(x, y, weight=weight)
+
+        common = {"nthread": 1, "max_depth": 3, "seed": 1, "verbosity": 0}
+        model = xgboost.train({**common, "objective": "binary:logistic", "base_score": 0.5}, data, 20)
+        theirs = model.predict(data, output_margin=True)
+        for name in ("bce", "focal", "mse", "squared_hinge"):
+            model = xgboost.train({**common, "base_score": 0.0}, data, 20, obj=lossdsl.boosting_objective(name))
+            found = model.predict(data, output_margin=True)
+            if name == "bce":
+                assert np.allclose(found, theirs, atol=1e-4)
+            order = np.argsort(np.argsort(found))
+            auc = (order[y == 1].mean() - (y.sum() - 1) / 2) / (len(y) - y.sum())
+            assert auc > 0.9, name
+    # the classifier keeps binary:logistic beside an objective of one's own, and so takes base_score for a probability
+    for weight in (None, heavy):
+        for make, start in ((xgboost.XGBRegressor, 0.0), (xgboost.XGBClassifier, 0.5)):
+            common = {"n_estimators": 20, "n_jobs": 1, "max_depth": 3}
+            ours = make(objective=lossdsl.boosting_objective("bce"), base_score=start, **common)
+            theirs = xgboost.XGBClassifier(objective="binary:logistic", base_score=0.5, **common)
+            found, right = (m.fit(x, y, sample_weight=weight).predict(x, output_margin=True) for m in (ours, theirs))
+            assert np.allclose(found, right, atol=1e-4), (make, weight)
