@@ -41,6 +41,31 @@ def leave_one_out(rows: Columns, *, least: int = 5) -> Parts:
     return _parts(rows, part)
 
 
+def rolled_back(rows: Columns, positives: int) -> Columns:
+    """The rows as they stood before each user's last `positives` positives: those and all after them are left out.
+
+    `leave_one_out(rolled_back(rows, k))` for k = 0, 1, 2, … are splits one after another in time, whose tests have no
+    row in common.
+
+    >>> import numpy as np
+    >>> from lossdsl.recsys.dataset import Columns
+    >>> from lossdsl.recsys.splits import rolled_back
+    >>> rows = Columns(np.zeros(6, int), np.arange(6), np.array([1, 0, 1, 0, 1, 0]), np.arange(6))
+    >>> rolled_back(rows, 1).item.tolist(), rolled_back(rows, 2).item.tolist()
+    ([0, 1, 2, 3], [0, 1])
+    """
+    rows = in_time(rows)
+    user = np.unique(rows.user, return_inverse=True)[1]
+    order = np.argsort(user, kind="stable")
+    liked = rows.label[order] > 0
+    total = np.cumsum(liked)
+    last = np.searchsorted(user[order], user[order], side="right") - 1
+    # Of a user's positives, those after a row and itself: a row is kept where at least so many come after it.
+    kept = np.empty(len(rows), bool)
+    kept[order] = total[last] - total >= positives
+    return rows.take(kept)
+
+
 def temporal(rows: Columns, *, validation: float = 0.1, test: float = 0.1) -> Parts:
     """One cut in time for everyone: the latest `test` share, before it the `validation` share, the rest is train."""
     _shares(validation, test)

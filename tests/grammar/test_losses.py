@@ -47,6 +47,7 @@ PAPERS: dict[str, Loss] = {
     "huber": _huber,
     "exponential": lambda p, y, s: math.exp(-_sign(y) * s),
     "bpr": lambda p, y, s: math.log(1 + math.exp(-s)),
+    "ccl": lambda p, y, s: 1 - s if y == 1 else max(0.0, s - 0.5),
     "predpredlabel": lambda p, y, s: p * (p + y),
 }
 

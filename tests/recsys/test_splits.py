@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lossdsl.recsys.dataset import Columns, DataError
-from lossdsl.recsys.splits import SPLITTERS, at_random, leave_one_out, per_user, temporal
+from lossdsl.recsys.splits import SPLITTERS, at_random, leave_one_out, per_user, rolled_back, temporal
 
 
 @st.composite
@@ -75,3 +75,24 @@ def test_shares_that_leave_nothing() -> None:
         temporal(rows, validation=0.5, test=0.5)
     with pytest.raises(DataError, match="timestamp"):
         temporal(Columns(rows.user, rows.item, rows.label))
+
+
+@settings(max_examples=60, deadline=None)
+@given(interactions(), st.integers(0, 3))
+def test_rolled_back_by_the_rule_in_words(rows: Columns, count: int) -> None:
+    kept = rolled_back(rows, count)
+    for user in range(5):
+        mine = rows.take(rows.user == user)
+        mine = mine.take(np.argsort(mine.time))
+        liked = [k for k, y in enumerate(mine.label) if y]
+        end = len(mine) if count == 0 else liked[-count] if len(liked) >= count else 0
+        assert kept.item[kept.user == user].tolist() == mine.item[:end].tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(interactions())
+def test_the_validation_of_a_split_is_the_test_of_the_next(rows: Columns) -> None:
+    now, before = leave_one_out(rows, least=0), leave_one_out(rolled_back(rows, 1), least=0)
+    several = [u for u in range(5) if rows.label[rows.user == u].sum() > 1]
+    for user in several:
+        assert now[1].item[now[1].user == user].tolist() == before[2].item[before[2].user == user].tolist()
