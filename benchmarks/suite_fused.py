@@ -15,9 +15,8 @@ from torch import nn
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.demo import demo
-from lossdsl.recsys.epochs import row_slopes
 from lossdsl.recsys.settings import Settings
-from lossdsl.recsys.tape import interpreter
+from lossdsl.recsys.slopes import row_slopes
 from lossdsl.recsys.trainer import Trainer
 
 ROUNDS = 7
@@ -126,18 +125,17 @@ def bandwidth(size: int) -> float:
 def share_of_the_loss(data: Dataset) -> Figure:
     """What the slopes alone take of an epoch, looked up in blocks of a batch as the epoch does."""
     trainer = Trainer("focal", data, Settings(dim=64, optimizer="gd", lr=0.01, batch_size=128), engine="fused")
-    curves = trainer.engine.loss
-    table = (curves.cells, curves.span, interpreter(), curves.tape.code, curves.tape.constant, curves.registers())
+    table = trainer.engine.loss.table()
     score = trainer.scores(data.train)
     label = np.array(data.train.label)
 
     def slopes() -> None:
         for start in range(0, len(score) - 128, 128):
-            row_slopes(score[start : start + 128], label[start : start + 128], *table)
+            row_slopes(score[start : start + 128], label[start : start + 128], table)
 
     def calls() -> None:  # what it costs to call from Python, which the epoch does not do
         for start in range(0, len(score) - 128, 128):
-            row_slopes(score[start : start + 1], label[start : start + 1], *table)
+            row_slopes(score[start : start + 1], label[start : start + 1], table)
 
     whole, part, empty = medians([trainer.epoch, slopes, calls])
     share = max(0.0, part - empty) / whole

@@ -9,6 +9,7 @@ import numpy as np
 
 from lossdsl.program import Program
 from lossdsl.recsys.dataset import Array
+from lossdsl.recsys.slopes import Table
 from lossdsl.recsys.tape import BLOCK, Tape, interpret, interpreter, tape
 
 SPAN = 20.0
@@ -28,9 +29,10 @@ class Curves:
     cells: Array
     span: float = SPAN
 
-    def registers(self) -> Array:
-        """A fresh block of registers; each thread needs its own."""
-        return np.empty((self.tape.registers, BLOCK), np.float64)
+    def table(self) -> Table:
+        """All of it as the compiled loops take it, with fresh registers; each thread needs its own."""
+        registers = np.empty((self.tape.registers, BLOCK), np.float64)
+        return Table(self.cells, self.span, interpreter(), self.tape.code, self.tape.constant, registers)
 
 
 def curves(program: Program, parameters: Mapping[str, float] | None = None, *, dtype: str = "float32") -> Curves:

@@ -1,408 +1,259 @@
 """BiasedMF's whole epoch as one compiled loop: gather, dot, slope of the loss, scatter, optimizer; the GIL is released.
 
-All parameters lie in one flat array `w`: user vectors, item vectors, user biases, item biases, the global bias. The
-loss arrives as data (`lossdsl.recsys.curves`), so a new formula compiles nothing.
+All parameters lie in one flat array `w`: user vectors, item vectors, user biases, item biases, the global bias. There
+are two loops: `descent`, whose steps touch what a batch touches, and `dense`, whose steps move every parameter.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 from lossdsl.recsys.kernels import JIT
-from lossdsl.recsys.tape import run_at
-
-PAIRS_AT_ONCE = 1024
-
-KINDS = {"gd": 0, "adam": 1, "adagrad": 2}
+from lossdsl.recsys.slopes import PAIRS_AT_ONCE, room, slopes, sum_pairs
+from lossdsl.recsys.steps import clipped, largest, move
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _largest(w: Any) -> Any:
-    # The one place where NaN may be ignored: it makes this loop a vector loop, and a NaN shows in the slopes anyway.
-    size = w.dtype.type(0.0)
-    for k in range(w.shape[0]):
-        size = max(size, abs(w[k]))
+class Feed(NamedTuple):
+    """The rows of an epoch. Batch t is `order[cuts[t] : cuts[t + 1]]`.
+
+    With `part` the loss is that of pairs: group g is `order[part[g] : part[g + 1]]`, and batch t has the groups from
+    `groups[t]` to `groups[t + 1]`.
+    """
+
+    user: Any
+    item: Any
+    label: Any
+    order: Any
+    cuts: Any
+    part: Any
+    groups: Any
+
+
+# The functions below are written into the loops that call them, once a batch each: an array handed over is counted, and
+# counting is an atomic operation, too slow for every row.
+
+
+@numba.njit(inline="always")
+def _parts(w: Any, users: int, items: int, dim: int) -> Any:
+    """All vectors as rows of one table, the users' first, and all biases likewise."""
+    both = users + items
+    return w[: both * dim].reshape((both, dim)), w[both * dim : both * dim + both]
+
+
+@numba.njit(inline="always")
+def _longest(cuts: Any) -> int:
+    size = 0
+    for t in range(cuts.shape[0] - 1):
+        size = max(size, cuts[t + 1] - cuts[t])
     return size
 
 
 @numba.njit(inline="always")
-def _slopes(
-    z: Any, y: Any, m: int, pick: Any, cells: Any, span: float, address: int, code: Any, constant: Any, regs: Any
-) -> None:
-    """The first `m` scores become slopes: from the table, and from the tape where the table says NaN."""
-    count = cells.shape[1]
-    inverse = z.dtype.type(count / (2.0 * span))
-    offset = z.dtype.type(count / 2.0)
-    edge = z.dtype.type(count - 0.5)
-    low = z.dtype.type(0.0)
-    width = regs.shape[1]
-    hard = 0
-    if count == 0:
-        for j in range(m):
-            pick[j] = j
-        hard = m
-    else:
-        for j in range(m):
-            x = z[j] * inverse + offset
-            if not x > low:  # NaN comes this way too
-                x = low
-            if x > edge:
-                x = edge
-            cell = np.uint64(x)
-            f = x - z.dtype.type(cell)
-            liked = np.uint64(y[j] > 0.5)
-            s = cells[liked, cell, 0] + f * cells[liked, cell, 1]
-            if s == s:
-                z[j] = s
-            else:
-                pick[hard] = j
-                hard += 1
-    for done in range(0, hard, width):
-        block = min(width, hard - done)
-        for b in range(block):
-            regs[0, b] = z[pick[done + b]]
-            regs[1, b] = y[pick[done + b]]
-        where = run_at(address, code, constant, regs, block)
-        for b in range(block):
-            z[pick[done + b]] = regs[where, b]
-
-
-@numba.njit(**JIT)
-def _pair_slopes(
-    z: Any, y: Any, part: Any, begin: int, end: int, pos: int, gz: Any, pz: Any, py: Any, ahead: Any, behind: Any,
-    pick: Any, cells: Any, span: float, address: int, code: Any, constant: Any, regs: Any,
-) -> int:  # fmt: skip
-    """Scores of the rows become sums of the slopes of their pairs; returns the number of pairs.
-
-    Every better row of a group is set against every worse one; `pz` holds a block of score differences.
-    """
-    rows = part[end] - part[begin]
-    for j in range(rows):
-        gz[j] = 0
-    count = 0
-    filled = 0
-    for g in range(begin, end):
-        for i in range(part[g] - pos, part[g + 1] - pos):
-            for j in range(part[g] - pos, part[g + 1] - pos):
-                if y[i] > y[j]:
-                    pz[filled] = z[i] - z[j]
-                    ahead[filled] = i
-                    behind[filled] = j
-                    filled += 1
-                    count += 1
-                # The last look empties what is left.
-                final = g == end - 1 and i == part[g + 1] - pos - 1 and j == i
-                if filled == pz.shape[0] or (final and filled > 0):
-                    _slopes(pz, py, filled, pick, cells, span, address, code, constant, regs)
-                    for k in range(filled):
-                        gz[ahead[k]] += pz[k]
-                        gz[behind[k]] -= pz[k]
-                    filled = 0
-    for j in range(rows):
-        z[j] = gz[j]
-    return count
-
-
-@numba.njit(**JIT)
-def row_slopes(z: Any, y: Any, cells: Any, span: float, address: int, code: Any, constant: Any, regs: Any) -> None:
-    """For models outside of the kernel: scores become slopes of the mean loss."""
-    m = z.shape[0]
-    pick = np.empty(m, np.int64)
-    _slopes(z, y, m, pick, cells, span, address, code, constant, regs)
-    mean = z.dtype.type(1.0 / m)
+def _gather(feed: Any, users: int, pos: int, m: int, us: Any, ts: Any, y: Any) -> None:
+    """Of a batch the rows of the table that are its users' and its items', and its labels."""
     for j in range(m):
-        z[j] *= mean
-
-
-@numba.njit(**JIT)
-def pair_slopes(
-    z: Any, y: Any, bounds: Any, cells: Any, span: float, address: int, code: Any, constant: Any, regs: Any
-) -> int:
-    """For models outside of the kernel: scores become slopes of the mean loss over all pairs; returns their number."""
-    gz = np.empty(z.shape[0], z.dtype)
-    pz = np.empty(PAIRS_AT_ONCE, z.dtype)
-    py = np.ones(PAIRS_AT_ONCE, z.dtype)
-    ahead = np.empty(PAIRS_AT_ONCE, np.int64)
-    behind = np.empty(PAIRS_AT_ONCE, np.int64)
-    pick = np.empty(PAIRS_AT_ONCE, np.int64)
-    count = _pair_slopes(
-        z, y, bounds, 0, bounds.shape[0] - 1, 0, gz, pz, py, ahead, behind, pick,
-        cells, span, address, code, constant, regs,
-    )  # fmt: skip
-    mean = z.dtype.type(1.0 / max(1, count))
-    for j in range(z.shape[0]):
-        z[j] *= mean
-    return count
+        r = np.uint64(feed.order[pos + j])
+        us[j] = np.uint64(feed.user[r])
+        ts[j] = np.uint64(feed.item[r]) + np.uint64(users)
+        y[j] = feed.label[r]
 
 
 @numba.njit(inline="always")
-def _step(
-    kind: int, w: Any, g: Any, first: Any, second: Any, step: int, lr: float, decay: float, inside: float, clip: float
-) -> None:
-    """A step of the optimizer over all parameters; `g` leaves as zeros."""
-    zero = w.dtype.type(0.0)
-    rate = w.dtype.type(lr)
-    outer = w.dtype.type(decay)
-    inner = w.dtype.type(inside)
-    top = w.dtype.type(clip)
-    if clip > 0.0:
-        for k in range(w.shape[0]):
-            g[k] = max(-top, min(top, g[k] + inner * w[k]))
-    if kind == 0:
-        for k in range(w.shape[0]):
-            w[k] -= rate * (g[k] + outer * w[k])
-            g[k] = zero
-    elif kind == 1:
-        b1 = w.dtype.type(0.9)
-        b2 = w.dtype.type(0.999)
-        c1 = w.dtype.type(1.0 - 0.9)
-        c2 = w.dtype.type(1.0 - 0.999)
-        fast = w.dtype.type(lr / (1.0 - np.exp(step * np.log(0.9))))
-        root = w.dtype.type(1.0 / np.sqrt(-np.expm1(step * np.log(0.999))))
-        tiny = w.dtype.type(1e-8)
-        for k in range(w.shape[0]):
-            x = g[k] + outer * w[k]
-            g[k] = zero
-            p = b1 * first[k] + c1 * x
-            q = b2 * second[k] + c2 * x * x
-            first[k] = p
-            second[k] = q
-            w[k] -= fast * p / (np.sqrt(q) * root + tiny)
-    else:
-        tiny = w.dtype.type(1e-10)
-        for k in range(w.shape[0]):
-            x = g[k] + outer * w[k]
-            g[k] = zero
-            q = second[k] + x * x
-            second[k] = q
-            w[k] -= rate * x / (np.sqrt(q) + tiny)
+def _score(rows: Any, bias: Any, base: Any, us: Any, ts: Any, m: int, scale: Any, old: Any, z: Any) -> None:
+    """Scores of a batch, and in `old` the users' vectors as they were before its step."""
+    both = scale * scale
+    for j in range(m):
+        u = us[j]
+        i = ts[j]
+        acc = z.dtype.type(0.0)
+        # Put aside while they are in the registers anyway; a pass of its own costs a twelfth of the epoch.
+        for k in range(rows.shape[1]):
+            p = rows[u, k]
+            old[j, k] = p
+            acc += p * rows[i, k]
+        z[j] = acc * both + (bias[u] + bias[i] + base) * scale
+
+
+@numba.njit(inline="always")
+def _scatter(
+    rows: Any, bias: Any, us: Any, ts: Any, m: int, z: Any, per_row: Any, scale: Any, own: Any, old: Any
+) -> Any:
+    """A step along the gradient of a batch, from what its vectors were before it; returns that of the global bias."""
+    total = z.dtype.type(0.0)
+    for j in range(m):
+        u = us[j]
+        i = ts[j]
+        s = z[j] * per_row
+        c = s * scale
+        for k in range(rows.shape[1]):
+            rows[u, k] -= c * rows[i, k]
+        bias[u] -= s * own
+        total += s * own
+    # A user and an item may come again within the batch, so the items wait until all users have read them.
+    for j in range(m):
+        i = ts[j]
+        s = z[j] * per_row
+        c = s * scale
+        for k in range(rows.shape[1]):
+            rows[i, k] -= c * old[j, k]
+        bias[i] -= s
+    return total
+
+
+@numba.njit(inline="always")
+def _gradient(
+    rows: Any, slope: Any, steep: Any, us: Any, ts: Any, m: int, z: Any, norm: Any, scale: Any, own: Any
+) -> Any:
+    """Adds the gradient of a batch to `slope` (vectors) and `steep` (biases); returns that of the global bias."""
+    total = z.dtype.type(0.0)
+    for j in range(m):
+        u = us[j]
+        i = ts[j]
+        s = z[j] * norm
+        c = s * scale
+        for k in range(rows.shape[1]):
+            slope[u, k] += c * rows[i, k]
+        for k in range(rows.shape[1]):
+            slope[i, k] += c * rows[u, k]
+        steep[u] += s * own
+        steep[i] += s
+        total += s * own
+    return total
+
+
+@numba.njit(inline="always")
+def _clip(w: Any, g: Any, begin: Any, size: int, scale: Any, fresh: Any, pace: Any) -> None:
+    """A clipped step of some parameters, whose unit is `scale` before and `fresh` after it; `g` leaves as zeros."""
+    kind = w.dtype.type
+    for k in range(begin, begin + size):
+        new = clipped(w[k] * scale, g[k], kind(pace.lr), kind(pace.decay), kind(pace.inside), kind(pace.clip))
+        w[k] = new / fresh
+        g[k] = 0
 
 
 @numba.njit(**JIT)
-def step_dense(
-    kind: int, w: Any, g: Any, first: Any, second: Any, step: int, lr: float, decay: float, inside: float, clip: float
-) -> None:
-    """For models outside of the kernel: `step` counts from 1."""
-    _step(kind, w, g, first, second, step, lr, decay, inside, clip)
+def descent(w: Any, g: Any, users: int, items: int, dim: int, feed: Any, pace: Any, table: Any) -> None:
+    """An epoch of gradient descent: for each batch a step along the gradient of its mean loss.
 
-
-@numba.njit(**JIT)
-def epoch(
-    kind: int,
-    w: Any,
-    g: Any,
-    first: Any,
-    second: Any,
-    step: int,
-    users: int,
-    items: int,
-    dim: int,
-    user: Any,
-    item: Any,
-    label: Any,
-    order: Any,
-    cuts: Any,
-    part: Any,
-    groups: Any,
-    lr: float,
-    decay: float,
-    inside: float,
-    clip: float,
-    cells: Any,
-    span: float,
-    address: int,
-    code: Any,
-    constant: Any,
-    regs: Any,
-) -> int:
-    """One epoch over `order`, in batches: the gradient of the mean loss of a batch, then a step of the optimizer.
-
-    Batch t is `order[cuts[t] : cuts[t + 1]]`. With `part` the loss is that of pairs: group g is
-    `order[part[g] : part[g + 1]]`, and batch t has the groups from `groups[t]` to `groups[t + 1]`.
-
-    With `g' = clip(gradient + inside * w) + decay * w`: gradient descent (`kind` 0) is `w -= lr * g'`; Adam (1; β 0.9,
-    0.999; ε 1e-8) and Adagrad (2; ε 1e-10) keep their moments in `first` and `second`. `g` comes and leaves as zeros.
-    `clip` 0 clips nothing. Returns the number of steps made so far.
-
-    `cells[label, k]` holds the slope at the left edge of cell k of `[-span, span]` and the rise to its right edge, or
-    NaN where the tape has to be run; no cells mean that it always has to.
+    The parameters are `scale * w` within the epoch, so L2 costs one number a step. `g` is used for clipping alone, and
+    comes and leaves as zeros, or empty.
     """
-    batch = 0
-    for t in range(cuts.shape[0] - 1):
-        batch = max(batch, cuts[t + 1] - cuts[t])
-    a, b = users * dim, items * dim
-    vu = w[:a].reshape((users, dim))
-    vi = w[a : a + b].reshape((items, dim))
-    bu = w[a + b : a + b + users]
-    bi = w[a + b + users : a + b + users + items]
-    last = w.shape[0] - 1
-    zero = w.dtype.type(0.0)
+    rows, bias = _parts(w, users, items, dim)
+    clips = pace.clip > 0.0
+    slope, steep = _parts(g if clips else w, users, items, dim)
+    batch = _longest(feed.cuts)
     one = w.dtype.type(1.0)
-    sparse = kind == 0
-    # Plain descent without clipping never looks at `g`, and may come with an empty one.
-    h = g if g.shape[0] == w.shape[0] else w
-    gu = h[:a].reshape((users, dim))
-    gi = h[a : a + b].reshape((items, dim))
-    hu = h[a + b : a + b + users]
-    hi = h[a + b + users : a + b + users + items]
-    met = np.full(users + items if sparse and clip > 0.0 else 0, -1, np.int64)
-    size = 0.0
     z = np.empty(batch, w.dtype)
     y = np.empty(batch, w.dtype)
     us = np.empty(batch, np.uint64)
     ts = np.empty(batch, np.uint64)
-    paired = part.shape[0] > 0
-    pick = np.empty(max(batch, PAIRS_AT_ONCE), np.int64)
-    room = PAIRS_AT_ONCE if paired else 0
-    gz = np.empty(batch if paired else 0, w.dtype)
-    pz = np.empty(room, w.dtype)
-    py = np.ones(room, w.dtype)
-    ahead = np.empty(room, np.int64)
-    behind = np.empty(room, np.int64)
-    old = np.empty((batch if sparse else 0, dim), w.dtype)
-    own = zero if paired else one  # a pair of one user says nothing of the user's bias, nor of the global one
-    scale = one  # in sparse gradient descent the parameters are `scale * w`
-    shrink = w.dtype.type(1.0 - lr * (decay + inside))
-    rate = w.dtype.type(lr)
-    outer = w.dtype.type(decay)
-    inner = w.dtype.type(inside)
-    top = w.dtype.type(clip)
-    for t in range(cuts.shape[0] - 1):
-        pos = cuts[t]
-        m = cuts[t + 1] - pos
-        both = scale * scale
-        for j in range(m):
-            r = np.uint64(order[pos + j])
-            u = np.uint64(user[r])
-            i = np.uint64(item[r])
-            us[j] = u
-            ts[j] = i
-            y[j] = label[r]
-            acc = zero
-            for k in range(dim):
-                acc += vu[u, k] * vi[i, k]
-            z[j] = acc * both + (bu[u] + bi[i] + w[last]) * scale
+    paired = feed.part.shape[0] > 0
+    space = room(batch, PAIRS_AT_ONCE if paired else 0, z)
+    own = one * 0 if paired else one  # a pair of one user says nothing of the user's bias, nor of the global one
+    old = np.empty((batch, dim), w.dtype)
+    met = np.full(users + items if clips else 0, -1, np.int64)
+    size = 0.0
+    last = w.shape[0] - 1
+    scale = one
+    shrink = w.dtype.type(1.0 - pace.lr * (pace.decay + pace.inside))
+    rate = w.dtype.type(pace.lr)
+    for t in range(feed.cuts.shape[0] - 1):
+        pos = feed.cuts[t]
+        m = feed.cuts[t + 1] - pos
+        _gather(feed, users, pos, m, us, ts, y)
+        _score(rows, bias, w[last], us, ts, m, scale, old, z)
         norm = w.dtype.type(1.0 / m)
         if paired:
-            count = _pair_slopes(
-                z, y, part, groups[t], groups[t + 1], pos, gz, pz, py, ahead, behind, pick,
-                cells, span, address, code, constant, regs,
-            )  # fmt: skip
+            count = sum_pairs(z, y, feed.part, feed.groups[t], feed.groups[t + 1], pos, space, table)
             if count == 0:
                 continue
             norm = w.dtype.type(1.0 / count)
         else:
-            _slopes(z, y, m, pick, cells, span, address, code, constant, regs)
-        total = zero
+            slopes(z, y, m, space.pick, table)
         careful = False
         everywhere = False
-        if sparse and clip > 0.0:
+        if clips:
             # No entry of the gradient is larger than the sum of the slopes times the largest parameter.
-            steep = 0.0
+            most = 0.0
             for j in range(m):
-                steep += abs(z[j])
-            steep *= norm
+                most += abs(z[j])
+            most *= norm
             if t % 32 == 0:
-                size = _largest(w) * scale
-            careful = not (max(1.0, size) * steep + inside * size < clip)
+                size = largest(w) * scale
+            careful = not (max(1.0, size) * most + pace.inside * size < pace.clip)
             # Rows that the batch does not touch are clipped too, if what L2 alone asks of them is too much.
-            everywhere = not inside * size < clip
-            size += lr * max(1.0, size) * steep
-        if careful:
-            fresh = scale * shrink
-            for j in range(m):
-                u = us[j]
-                i = ts[j]
-                s = z[j] * norm
-                c = s * scale
-                for k in range(dim):
-                    gu[u, k] += c * vi[i, k]
-                for k in range(dim):
-                    gi[i, k] += c * vu[u, k]
-                hu[u] += s * own
-                hi[i] += s
-                total += s * own
-            if everywhere:
-                g[last] = total
-                for k in range(w.shape[0]):
-                    x = w[k] * scale
-                    w[k] = (x - rate * (max(-top, min(top, g[k] + inner * x)) + outer * x)) / fresh
-                    g[k] = zero
-                scale = fresh
-                continue
-            for j in range(m):
-                u = us[j]
-                i = ts[j]
-                if met[u] != t:
-                    met[u] = t
-                    for k in range(dim):
-                        x = vu[u, k] * scale
-                        vu[u, k] = (x - rate * (max(-top, min(top, gu[u, k] + inner * x)) + outer * x)) / fresh
-                        gu[u, k] = zero
-                    x = bu[u] * scale
-                    bu[u] = (x - rate * (max(-top, min(top, hu[u] + inner * x)) + outer * x)) / fresh
-                    hu[u] = zero
-                if met[np.uint64(users) + i] != t:
-                    met[np.uint64(users) + i] = t
-                    for k in range(dim):
-                        x = vi[i, k] * scale
-                        vi[i, k] = (x - rate * (max(-top, min(top, gi[i, k] + inner * x)) + outer * x)) / fresh
-                        gi[i, k] = zero
-                    x = bi[i] * scale
-                    bi[i] = (x - rate * (max(-top, min(top, hi[i] + inner * x)) + outer * x)) / fresh
-                    hi[i] = zero
-            x = w[last] * scale
-            w[last] = (x - rate * (max(-top, min(top, total + inner * x)) + outer * x)) / fresh
-            scale = fresh
-        elif sparse:
+            everywhere = not pace.inside * size < pace.clip
+            size += pace.lr * max(1.0, size) * most
+        fresh = scale * shrink
+        if not careful:
             # new = shrink * old - lr * gradient, in units of the new scale; vectors bring one factor of the old scale.
-            fresh = scale * shrink
-            per_row = rate * norm / fresh
-            for j in range(m):
-                u = us[j]
-                for k in range(dim):
-                    old[j, k] = vu[u, k]
-                z[j] *= per_row
-                total += z[j] * own
-            for j in range(m):
-                u = us[j]
-                i = ts[j]
-                c = z[j] * scale
-                for k in range(dim):
-                    vu[u, k] -= c * vi[i, k]
-                bu[u] -= z[j] * own
-            for j in range(m):
-                i = ts[j]
-                c = z[j] * scale
-                for k in range(dim):
-                    vi[i, k] -= c * old[j, k]
-                bi[i] -= z[j]
-            w[last] -= total
-            scale = fresh
-        if sparse:
-            if scale < 1e-3:
-                for k in range(w.shape[0]):
-                    w[k] *= scale
-                scale = one
-            continue
-        for j in range(m):
-            u = us[j]
-            i = ts[j]
-            c = z[j] * norm
-            for k in range(dim):
-                gu[u, k] += c * vi[i, k]
-            for k in range(dim):
-                gi[i, k] += c * vu[u, k]
-            hu[u] += c * own
-            hi[i] += c
-            total += c * own
-        g[last] += total
-        step += 1
-        _step(kind, w, g, first, second, step, lr, decay, inside, clip)
+            w[last] -= _scatter(rows, bias, us, ts, m, z, rate * norm / fresh, scale, own, old)
+        else:
+            g[last] = _gradient(rows, slope, steep, us, ts, m, z, norm, scale, own)
+            if everywhere:
+                _clip(w, g, 0, w.shape[0], scale, fresh, pace)
+            else:
+                for j in range(2 * m):
+                    at = np.int64(us[j] if j < m else ts[j - m])
+                    if met[at] != t:
+                        met[at] = t
+                        _clip(w, g, at * dim, dim, scale, fresh, pace)
+                        _clip(w, g, (users + items) * dim + at, 1, scale, fresh, pace)
+                _clip(w, g, last, 1, scale, fresh, pace)
+        scale = fresh
+        if scale < 1e-3:
+            for k in range(w.shape[0]):
+                w[k] *= scale
+            scale = one
     if scale != one:
         for k in range(w.shape[0]):
             w[k] *= scale
+
+
+@numba.njit(**JIT)
+def dense(
+    kind: int, w: Any, g: Any, first: Any, second: Any, step: int,
+    users: int, items: int, dim: int, feed: Any, pace: Any, table: Any,
+) -> int:  # fmt: skip
+    """An epoch of an optimizer that moves every parameter at every step; returns the number of steps made so far.
+
+    `g` comes and leaves as zeros; see `lossdsl.recsys.steps` for the moments.
+    """
+    rows, bias = _parts(w, users, items, dim)
+    slope, steep = _parts(g, users, items, dim)
+    batch = _longest(feed.cuts)
+    one = w.dtype.type(1.0)
+    z = np.empty(batch, w.dtype)
+    y = np.empty(batch, w.dtype)
+    us = np.empty(batch, np.uint64)
+    ts = np.empty(batch, np.uint64)
+    paired = feed.part.shape[0] > 0
+    space = room(batch, PAIRS_AT_ONCE if paired else 0, z)
+    own = one * 0 if paired else one  # as in `descent`
+    last = w.shape[0] - 1
+    for t in range(feed.cuts.shape[0] - 1):
+        pos = feed.cuts[t]
+        m = feed.cuts[t + 1] - pos
+        _gather(feed, users, pos, m, us, ts, y)
+        for j in range(m):
+            u = us[j]
+            i = ts[j]
+            acc = rows[u, 0] * rows[i, 0]
+            for k in range(1, dim):
+                acc += rows[u, k] * rows[i, k]
+            z[j] = acc + bias[u] + bias[i] + w[last]
+        norm = w.dtype.type(1.0 / m)
+        if paired:
+            count = sum_pairs(z, y, feed.part, feed.groups[t], feed.groups[t + 1], pos, space, table)
+            if count == 0:
+                continue
+            norm = w.dtype.type(1.0 / count)
+        else:
+            slopes(z, y, m, space.pick, table)
+        g[last] += _gradient(rows, slope, steep, us, ts, m, z, norm, one, own)
+        step += 1
+        move(kind, w, g, first, second, step, pace)
     return step

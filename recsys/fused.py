@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossdsl.recsys import epochs, kernels
+from lossdsl.recsys import epochs, flat, kernels
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.models import initial_mf
 from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
-from lossdsl.recsys.tape import interpreter
+from lossdsl.recsys.slopes import Table
+from lossdsl.recsys.steps import KINDS, Pace
 
 # In the order in which they lie in the flat array.
 NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
@@ -30,12 +31,12 @@ class FusedEngine:
         start = initial_mf(
             data.users, data.items, settings.dim, settings.init_std, settings.init_bias_std, settings.global_bias, seed
         )
-        self.weights = np.concatenate([start[name].ravel() for name in NAMES]).astype(dtype)
-        self.moments = {name: np.zeros_like(self.weights) for name in MOMENTS[settings.optimizer]}
-        self.gradient = np.zeros_like(self.weights if self._dense or settings.clip > 0 else self.weights[:0])
+        self.weights = flat.joined([start[name] for name in NAMES], dtype)
+        self.moments = {name: flat.like(self.weights) for name in MOMENTS[settings.optimizer]}
+        self.gradient = flat.like(self.weights if self._dense or settings.clip > 0 else self.weights[:0])
         self.step = 0
         self.loss: Curves | None = None
-        self._registers = np.empty((2, 1))
+        self._table: Table | None = None
 
     @property
     def _dense(self) -> bool:
@@ -44,7 +45,7 @@ class FusedEngine:
     def use(self, loss: Curves) -> None:
         """Trains with this loss from now on."""
         self.loss = loss
-        self._registers = loss.registers()
+        self._table = loss.table()
 
     def epoch(self, rows: Rows, order: Array) -> None:
         """Trains once on `rows[order]`, in batches in that order."""
@@ -57,18 +58,18 @@ class FusedEngine:
         self._run(rows, drawn.order, drawn.part[drawn.batch], drawn.part, drawn.batch)
 
     def _run(self, rows: Rows, order: Array, cuts: Array, part: Array, first: Array) -> None:
-        assert self.loss is not None
-        s, loss = self.settings, self.loss
-        nothing = self.gradient[:0]
-        first_moment, second = (self.moments.get(name, nothing) for name in ("first", "second"))
+        s, feed = self.settings, epochs.Feed(rows.user, rows.item, rows.label, order, cuts, part, first)
         # Where nothing is clipped it does not matter on which side of the clipping L2 is added.
         decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
-        self.step = epochs.epoch(
-            epochs.KINDS[s.optimizer], self.weights, self.gradient, first_moment, second, self.step,
-            self.data.users, self.data.items, s.dim, rows.user, rows.item, rows.label, order, cuts, part, first,
-            s.lr, decay, inside, s.clip,
-            loss.cells, loss.span, interpreter(), loss.tape.code, loss.tape.constant, self._registers,
-        )  # fmt: skip
+        pace = Pace(s.lr, decay, inside, s.clip)
+        shape = (self.data.users, self.data.items, s.dim)
+        if not self._dense:
+            epochs.descent(self.weights, self.gradient, *shape, feed, pace, self._table)
+            return
+        moments = (self.moments.get(name, self.gradient[:0]) for name in ("first", "second"))
+        self.step = epochs.dense(
+            KINDS[s.optimizer], self.weights, self.gradient, *moments, self.step, *shape, feed, pace, self._table
+        )
 
     def scores(self, rows: Rows) -> Array:
         """The score of each row, in the dtype of the weights."""
@@ -92,8 +93,8 @@ class FusedEngine:
 
     def load(self, arrays: dict[str, Array]) -> None:
         """Goes back to what `arrays` gave."""
-        for prefix, flat in (("", self.weights), *((f"{name}:", moment) for name, moment in self.moments.items())):
-            for name, view in self._named(prefix, flat).items():
+        for prefix, numbers in (("", self.weights), *((f"{name}:", moment) for name, moment in self.moments.items())):
+            for name, view in self._named(prefix, numbers).items():
                 if name in arrays:
                     view[...] = arrays[name]
                 elif prefix:
@@ -103,13 +104,6 @@ class FusedEngine:
         self.step = int(arrays.get("step", 0))
         self.gradient[:] = 0
 
-    def _named(self, prefix: str, flat: Array) -> dict[str, Array]:
+    def _named(self, prefix: str, numbers: Array) -> dict[str, Array]:
         users, items, dim = self.data.users, self.data.items, self.settings.dim
-        shapes = ((users, dim), (items, dim), (users,), (items,), (1,))
-        out = {}
-        start = 0
-        for name, shape in zip(NAMES, shapes):
-            size = int(np.prod(shape))
-            out[prefix + name] = flat[start : start + size].reshape(shape)
-            start += size
-        return out
+        return flat.named(numbers, dict(zip(NAMES, ((users, dim), (items, dim), (users,), (items,), (1,)))), prefix)

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossdsl.recsys import flat
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
-from lossdsl.recsys.epochs import KINDS, pair_slopes, row_slopes, step_dense
 from lossdsl.recsys.kernels import JIT, chance
 from lossdsl.recsys.models import Masks, RankNet, build, epoch_seed
 from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
-from lossdsl.recsys.tape import interpreter
+from lossdsl.recsys.slopes import Table, pair_slopes, row_slopes
+from lossdsl.recsys.steps import KINDS, Pace, step_dense
 
 _CHUNK = 8192
 MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
@@ -33,13 +34,13 @@ class MLPEngine:
         model = build(settings, data, seed)
         assert isinstance(model, RankNet) and settings.dropout is not None
         self.names = {name: tuple(p.shape) for name, p in model.named_parameters()}
-        self.weights = np.concatenate([p.detach().numpy().ravel() for p in model.parameters()])
-        self.gradient = np.zeros_like(self.weights)
-        self.moments = {name: np.zeros_like(self.weights) for name in MOMENTS[settings.optimizer]}
+        self.weights = flat.joined([p.detach().numpy() for p in model.parameters()], np.dtype(settings.dtype))
+        self.gradient = flat.like(self.weights)
+        self.moments = {name: flat.like(self.weights) for name in MOMENTS[settings.optimizer]}
         self.step = 0
         self.keep = 1 - settings.dropout
         self.masks = Masks(0)
-        self.w, self.g = self._named(self.weights), self._named(self.gradient)
+        self.w, self.g = (flat.named(numbers, self.names) for numbers in (self.weights, self.gradient))
         count = (len(settings.layers or ()) + 1) * 3
         stack = [k for k in range(0, count, 3)]  # linear layers stand at 0, 3, 6, …: activation and dropout between
         self.layers = [tuple(_pair(part, f"stack.{k}") for part in (self.w, self.g)) for k in stack]
@@ -51,12 +52,12 @@ class MLPEngine:
         self.embeds = inputs.user_vectors is not None
         self.width = inputs.width
         self.loss: Curves | None = None
-        self._registers = np.empty((2, 1))
+        self._table: Table | None = None
 
     def use(self, loss: Curves) -> None:
         """Trains with this loss from now on."""
         self.loss = loss
-        self._registers = loss.registers()
+        self._table = loss.table()
 
     def epoch(self, rows: Rows, order: Array, number: int = 0) -> None:
         """Trains once on `rows[order]`, in batches in that order."""
@@ -77,12 +78,10 @@ class MLPEngine:
         context = None if rows.context is None else rows.context[numbers]
         values, factors = self._forward(user, item, context, train=True)
         slope = values[-1].numpy().reshape(-1)
-        c = self.loss
-        table = (c.cells, c.span, interpreter(), c.tape.code, c.tape.constant, self._registers)
         label = rows.label[numbers]
         if bounds is None:
-            row_slopes(slope, label.astype(slope.dtype), *table)
-        elif not pair_slopes(slope, label.astype(slope.dtype), bounds, *table):
+            row_slopes(slope, label.astype(slope.dtype), self._table)
+        elif not pair_slopes(slope, label.astype(slope.dtype), bounds, self._table):
             return
         back = values[-1]
         for k in range(len(self.layers) - 1, -1, -1):
@@ -103,7 +102,7 @@ class MLPEngine:
         nothing = self.gradient[:0]
         step_dense(
             KINDS[s.optimizer], self.weights, self.gradient, self.moments.get("first", nothing),
-            self.moments.get("second", nothing), self.step, s.lr, decay, inside, s.clip,
+            self.moments.get("second", nothing), self.step, Pace(s.lr, decay, inside, s.clip),
         )  # fmt: skip
 
     def _forward(
@@ -154,7 +153,7 @@ class MLPEngine:
         """Copies of all that a restart needs, under the names that the torch engine uses too."""
         out = dict(self.w)
         for name, moment in self.moments.items():
-            out.update({f"{name}:{key}": view for key, view in self._named(moment).items()})
+            out.update({f"{name}:{key}": view for key, view in flat.named(moment, self.names).items()})
         if self.moments:
             out["step"] = np.array(self.step)
         return {name: np.array(array) for name, array in out.items()}
@@ -163,20 +162,11 @@ class MLPEngine:
         """Goes back to what `arrays` gave."""
         for name, view in self.w.items():
             view[...] = arrays[name]
-        for moment, flat in self.moments.items():
-            for name, view in self._named(flat).items():
+        for moment, numbers in self.moments.items():
+            for name, view in flat.named(numbers, self.names).items():
                 view[...] = arrays.get(f"{moment}:{name}", 0)
         self.step = int(arrays.get("step", 0))
         self.gradient[:] = 0
-
-    def _named(self, flat: Array) -> dict[str, Array]:
-        out = {}
-        start = 0
-        for name, shape in self.names.items():
-            size = int(np.prod(shape))
-            out[name] = flat[start : start + size].reshape(shape)
-            start += size
-        return out
 
 
 def _pair(views: dict[str, Array], layer: str) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
-from lossdsl.recsys.epochs import pair_slopes, row_slopes
 from lossdsl.recsys.models import build, reseed
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.pairs import Plan, pairs
 from lossdsl.recsys.settings import Settings
-from lossdsl.recsys.tape import interpreter
+from lossdsl.recsys.slopes import Table, pair_slopes, row_slopes
 
 # What torch calls a moment, and the name under which both engines keep it.
 _MOMENTS = {"gd": {}, "adagrad": {"sum": "second"}, "adam": {"exp_avg": "first", "exp_avg_sq": "second"}}
@@ -41,14 +40,14 @@ class TorchEngine:
         self.optimizer = _optimizer(settings, list(self.model.parameters()))
         self.loss: Objective | None = None
         self.curves: Curves | None = None
-        self._registers = np.empty((2, 1))
+        self._table: Table | None = None
         self._rows: tuple[Rows, tuple[Tensor, ...]] | None = None
 
     def use(self, loss: Objective | Curves) -> None:
         """Trains with this loss from now on."""
         if isinstance(loss, Curves):
             self.curves = loss
-            self._registers = loss.registers()
+            self._table = loss.table()
         else:
             self.loss = loss
 
@@ -65,7 +64,7 @@ class TorchEngine:
             score = self.model(user[pick], item[pick], None if context is None else context[pick])
             if self.curves is not None:
                 slope = score.detach().clone()
-                row_slopes(slope.numpy(), label[pick].numpy(), *self._table(self.curves))
+                row_slopes(slope.numpy(), label[pick].numpy(), self._table)
                 self._step(score, slope)
             else:
                 assert self.loss is not None
@@ -81,7 +80,7 @@ class TorchEngine:
             if self.curves is not None:
                 score = self.model(user[pick], item[pick], None if context is None else context[pick])
                 slope = score.detach().clone()
-                if pair_slopes(slope.numpy(), rows.label[numbers], bounds, *self._table(self.curves)):
+                if pair_slopes(slope.numpy(), rows.label[numbers], bounds, self._table):
                     self._step(score, slope)
                 continue
             assert self.loss is not None
@@ -91,9 +90,6 @@ class TorchEngine:
             score = self.model(user[pick], item[pick], None if context is None else context[pick])
             ahead, behind = (torch.from_numpy(side).to(self.device) for side in (better, worse))
             self._step(self.loss.pair(score[ahead] - score[behind]))
-
-    def _table(self, curves: Curves) -> tuple[Any, ...]:
-        return (curves.cells, curves.span, interpreter(), curves.tape.code, curves.tape.constant, self._registers)
 
     def _step(self, loss: Tensor, slope: Tensor | None = None) -> None:
         self.optimizer.zero_grad(set_to_none=True)
