@@ -72,6 +72,8 @@ def command(
 
     Then each is trained with fresh seeds at its best point. Intervals come from a bootstrap over users and seeds,
     differences to the first loss are paired by user, p-values corrected by Holm.
+
+    Exit code 1: a loss cannot be read, is proved invalid, or blew up with every seed.
     """
     from lossdsl.cli.progress import bar
     from lossdsl.cli.train import allowed, read_loss
@@ -79,6 +81,7 @@ def command(
     from lossdsl.recsys.compare import compare
     from lossdsl.recsys.data import load
     from lossdsl.recsys.store import prepare, prepare_file
+    from lossdsl.recsys.trainer import Diverged
     from lossdsl.recsys.training import single_thread
     from lossdsl.recsys.tuning import Point
 
@@ -118,11 +121,15 @@ def command(
         else:
             datasets.append(data)
     single_thread()
-    with bar("training", None) as step:
-        result = compare(
-            formulas, datasets, models, settings=settings, points=points, seeds=seeds, tuning_seeds=tuning_seeds,
-            workers=workers or os.cpu_count() or 1, run_dir=run_dir, progress=step, total=step.total,
-        )  # fmt: skip
+    try:
+        with bar("training", None) as step:
+            result = compare(
+                formulas, datasets, models, settings=settings, points=points, seeds=seeds, tuning_seeds=tuning_seeds,
+                workers=workers or os.cpu_count() or 1, run_dir=run_dir, progress=step, total=step.total,
+            )  # fmt: skip
+    except Diverged as error:
+        click.echo(error, err=True)
+        return FINDINGS
     if csv_file is not None:
         Path(csv_file).write_text(as_csv(result), encoding="utf-8")
     if plot_file is not None:

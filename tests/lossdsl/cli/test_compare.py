@@ -110,6 +110,20 @@ WRONG = {
     ("--loss", "bce", "--loss", "bce", *QUICK): (2, "given twice"),
     ("--loss", "log(a", *QUICK): (1, "1:6"),
     ("--loss", "label^2", *QUICK): (1, "invalid"),
+    (
+        "--loss",
+        "exponential",
+        *QUICK,
+        "--optimizer",
+        "gd",
+        "--lrs",
+        ",".join(f"{k}e9" for k in range(1, 13)),
+        "--l2s",
+        "0",
+    ): (
+        1,
+        "blew up with every seed: a parameter",
+    ),
 }
 
 
