@@ -1,8 +1,9 @@
 """How new losses are made of old ones: recipes of steps, of which many keep a valid loss valid.
 
 A recipe starts from the leaves `pred`, `label`, 1 and from slots, which hold the best losses so far. Operators make
-anything; *moves* (`blend`, `upper`, `heavier`, `lighter`, `odds`, `root`, `sharper`) give a valid loss whenever their
-operands are valid losses, because they are sums, maxima, positive weights or increasing substitutions of pred.
+anything; *moves* (`blend`, `halves`, `heavier`, `lighter`, `odds`, `steeper`, `root`, `sharper`) give a valid loss
+whenever their operands are valid losses, because they are sums, maxima, positive weights, the half for one label of one
+loss beside the half for the other of another, or increasing substitutions of pred.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fractions import Fraction
 
 from lossdsl.grammar.tree import Apply, Name, Node, Number
 
-PRED, LABEL, ONE = Name("pred"), Name("label"), Number(Fraction(1))
+PRED, SCORE, LABEL, ONE = Name("pred"), Name("score"), Name("label"), Number(Fraction(1))
 
 
 def number(value: Fraction) -> Node:
@@ -182,9 +183,52 @@ def odds(loss: Node, k: Fraction) -> Node:
         before = _skew_of(node)
         if before is not None:
             return PRED if before * k == 1 else _skewed(before * k)
+        if node == SCORE:
+            return plus(SCORE, number(short(-math.log(k)) if k != 1 else Fraction(0)))
         return _skewed(k) if node == PRED else None
 
     return substitute(loss, change)
+
+
+def steeper(loss: Node, k: Fraction) -> Node:
+    """The loss of k times the score: beyond the zero point its slopes rise and rest sooner, for k below 1 later."""
+
+    def change(node: Node) -> Node | None:
+        return Apply("sigmoid", (times(number(k), SCORE),)) if node == PRED else None
+
+    if k == 1:
+        return loss
+    return substitute(substitute(loss, lambda node: times(number(k), SCORE) if node == SCORE else None), change)
+
+
+def at_label(loss: Node, label: int) -> Node:
+    """What a loss is at one label, folded where it costs nothing."""
+    known: dict[Node, Node] = {LABEL: number(Fraction(label))}
+
+    def go(node: Node) -> Node:
+        if node not in known:
+            if isinstance(node, Apply):
+                args = tuple(go(arg) for arg in node.args)
+                fold = _FOLDED.get(node.op) if len(args) <= 2 else None
+                known[node] = fold(*args) if fold else Apply(node.op, args)
+            else:
+                known[node] = node
+        return known[node]
+
+    return go(loss)
+
+
+_FOLDED: dict[str, Callable[..., Node]] = {
+    "add": plus,
+    "sub": lambda a, b: plus(a, minus(b)),
+    "mul": times,
+    "neg": minus,
+}
+
+
+def halves(a: Node, b: Node, c: Fraction) -> Node:
+    """At label 1 the one loss, at label 0 c times the other."""
+    return plus(times(LABEL, at_label(a, 1)), times(number(c), times(complement(LABEL), at_label(b, 0))))
 
 
 def heavier(loss: Node, c: Fraction) -> Node:
@@ -221,6 +265,8 @@ MOVES: dict[str, tuple[int, bool, bool, Build]] = {
     "heavier": (1, True, True, lambda a, b, c: heavier(a, c)),
     "lighter": (1, True, True, lambda a, b, c: lighter(a, c)),
     "odds": (1, True, True, lambda a, b, c: odds(a, c)),
+    "steeper": (1, True, True, lambda a, b, c: steeper(a, c)),
+    "halves": (2, True, True, lambda a, b, c: halves(a, b, c)),
     "root": (1, False, True, lambda a, b, c: substitute(a, lambda n: unary("sqrt", n) if n == PRED else None)),
     "sharper": (1, False, True, lambda a, b, c: substitute(a, lambda n: unary("square", n) if n == PRED else None)),
 }

@@ -143,7 +143,7 @@ class OriginalSettings:
     train_with_best: bool = True
     clip_value: float = 50.0
     max_rejections: int = 1000
-    save_every: int = 5
+    save_every: int = 20
 
 
 @dataclass(frozen=True)
@@ -206,8 +206,8 @@ def for_model(settings: Settings, model: str) -> Settings:
 
 
 _IMPLICIT: Mapping[str, Any] = {
-    "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2": [2e-6, 6e-6],
-                 "final_l2": [1e-6, 2e-6, 4e-6, 8e-6, 1.6e-5], "epochs": 40, "test_seeds": 5},
+    "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2": [6e-6, 1.4e-5],
+                 "final_l2": [4e-6, 8e-6, 1.13e-5, 1.6e-5, 2.3e-5], "epochs": 40, "test_seeds": 5},
     "ladder": {"folds": 2, "first_epochs": 3},
 }  # fmt: skip
 # Where a ranking of all items costs more than a training, fewer users are ranked.

@@ -20,10 +20,13 @@ from lossdsl.search.moves import (
     Edit,
     agree,
     cook,
+    halves,
     heavier,
     lighter,
     minus,
     odds,
+    short,
+    steeper,
     times,
 )
 from lossdsl.search.mutation import at, constants, mutate, paths, put, random_tree, with_constant
@@ -68,6 +71,24 @@ def test_weights() -> None:
     base = value(loss)
     assert value(heavier(loss, Fraction(3))) == pytest.approx(base * np.array([[1], [4]]))
     assert value(lighter(loss, Fraction(3))) == pytest.approx(base * np.array([[4], [1]]))
+
+
+@pytest.mark.parametrize("k", ["1/2", "3"])
+@pytest.mark.parametrize("text", VALID)
+def test_steeper_is_the_loss_of_a_multiple_of_the_score(text: str, k: str) -> None:
+    loss, factor = root(text), Fraction(k)
+    made = steeper(loss, factor)
+    assert value(made) == pytest.approx(value(loss, SCORES * float(factor)), rel=1e-9)
+    # Done twice the factors multiply, and the zero point can still be moved.
+    assert value(steeper(made, factor)) == pytest.approx(value(loss, SCORES * float(factor) ** 2), rel=1e-9)
+    moved = SCORES - float(short(np.log(2)))
+    assert value(odds(made, Fraction(2))) == pytest.approx(value(loss, moved * float(factor)), rel=1e-9)
+
+
+def test_halves_are_one_loss_at_one_label_and_another_at_the_other() -> None:
+    one, other = root(VALID[0]), root(VALID[1])
+    made = halves(one, other, Fraction(3))
+    assert value(made)[1] == pytest.approx(value(one)[1]) and value(made)[0] == pytest.approx(3 * value(other)[0])
 
 
 def test_signs_are_folded() -> None:
