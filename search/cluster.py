@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from lossdsl.errors import LossError, MissingExtra
@@ -85,6 +85,12 @@ class Dask:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self.address, self.say = address, say
         try:
+            # The client itself would wait for ever for a program that takes connections and says nothing. In a thread,
+            # for a notebook has a loop running in this one.
+            with ThreadPoolExecutor(1) as thread:
+                kind = thread.submit(asyncio.run, _kind(address)).result()
+            if kind != "Scheduler":
+                raise LossError(f"a {kind.lower()} answers")
             self.client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except Exception as error:
             raise LossError(f"no Dask scheduler answers at `{address}` ({_first_line(error)})") from None
@@ -130,6 +136,23 @@ class Dask:
             self.client.close(timeout=2)
         except Exception:  # it is gone already
             pass
+
+
+async def _kind(address: str) -> str:
+    """What answers at an address: `Scheduler`, or another part of Dask."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def ask() -> str:
+        async with rpc(
+            address, timeout=CONNECT_SECONDS, connection_args=Security().get_connection_args("client")
+        ) as far:
+            return str((await far.identity())["type"])
+
+    try:
+        return await asyncio.wait_for(ask(), CONNECT_SECONDS)
+    except asyncio.TimeoutError:
+        raise LossError(f"no answer in {CONNECT_SECONDS:g} s") from None
 
 
 def _first_line(error: BaseException) -> str:
