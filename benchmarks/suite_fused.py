@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from run import Figure, data_folder
@@ -15,6 +16,7 @@ from torch import nn
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.demo import demo
+from lossdsl.recsys.kernels import JIT
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.slopes import row_slopes
 from lossdsl.recsys.trainer import Trainer
@@ -27,30 +29,35 @@ def run() -> list[Figure]:
     torch.set_num_threads(1)
     folder = data_folder()
     data = load(folder / "ml100k01-1-5") if folder is not None else demo()
-    print(f"{data.name}, {len(data.train):,} rows; one thread; medians of {ROUNDS} interleaved rounds\n")
+    print(
+        f"{data.name}, {len(data.train):,} rows; one thread, processor time; medians of {ROUNDS} interleaved rounds\n"
+    )
     figures = [
         *descent(data, "gd", 64, 128, "epoch of GD, 64 dimensions, batch 128", goal=1 / 80),
         *descent(data, "adam", 64, 512, "epoch of Adam, 64 dimensions, batch 512", goal=1 / 8),
         *descent(data, "adam", 16, 512, "epoch of Adam, 16 dimensions, batch 512", goal=1 / 8),
         share_of_the_loss(data),
-        two_at_once(data),
+        *two_at_once(data),
         *ranknet(data),
     ]
     return figures
 
 
-def clock(work: Callable[[], Any]) -> float:
-    """Seconds that one call takes."""
-    begin = time.perf_counter()
+Clock = Callable[[], float]
+
+
+def clock(work: Callable[[], Any], by: Clock = time.process_time) -> float:
+    """Seconds that one call takes: of the processor, which others on the machine lengthen little, or by the wall."""
+    begin = by()
     work()
-    return time.perf_counter() - begin
+    return by() - begin
 
 
-def medians(works: list[Callable[[], Any]], rounds: int = ROUNDS) -> list[float]:
+def medians(works: list[Callable[[], Any]], rounds: int = ROUNDS, by: Clock = time.process_time) -> list[float]:
     """Medians of all, measured in turn, so that a slow moment of the machine meets each alike."""
     for work in works:
         work()
-    times = np.array([[clock(work) for work in works] for _ in range(rounds)])
+    times = np.array([[clock(work, by) for work in works] for _ in range(rounds)])
     return [float(t) for t in np.median(times, axis=0)]
 
 
@@ -119,7 +126,7 @@ def bandwidth(size: int) -> float:
         for _ in range(turns):
             np.copyto(target, source)
 
-    return 2 * source.nbytes * turns / min(clock(copy) for _ in range(3))
+    return 2 * source.nbytes * turns / min(clock(copy) for _ in range(5))
 
 
 def share_of_the_loss(data: Dataset) -> Figure:
@@ -143,19 +150,58 @@ def share_of_the_loss(data: Dataset) -> Figure:
     return Figure("fused_share_of_the_loss", share, "share", "the epoch")
 
 
-def two_at_once(data: Dataset) -> Figure:
-    """Two seeds in two threads against one after the other."""
+@numba.njit(**JIT)
+def arithmetic(x: np.ndarray, turns: int) -> None:
+    """Multiplications and additions of numbers that never leave the first cache."""
+    for _ in range(turns):
+        for k in range(x.shape[0]):
+            x[k] = x[k] * np.float32(0.999) + np.float32(0.001)
+
+
+@numba.njit(**JIT)
+def reading(x: np.ndarray, turns: int) -> float:
+    """Additions of numbers that come from wherever `x` fits."""
+    total = np.float32(0)
+    for _ in range(turns):
+        for k in range(x.shape[0]):
+            total += x[k]
+    return total
+
+
+def two_at_once(data: Dataset) -> list[Figure]:
+    """Two seeds in two threads against one after the other, and what two bare loops gain, which share nothing."""
     pair = [Trainer("bce", data, Settings(dim=64, optimizer="gd", lr=0.01, batch_size=128), seed=k) for k in (0, 1)]
+    few, weights, many = ([np.ones(n, np.float32) for _ in (0, 1)] for n in (2048, pair[0].engine.weights.size, 2**24))
 
-    def several(trainer: Trainer) -> None:
+    def epochs(k: int) -> None:
         for _ in range(8):
-            trainer.epoch()
+            pair[k].epoch()
 
+    loops: dict[str, Callable[[int], Any]] = {
+        "seeds": epochs,
+        "arithmetic": lambda k: arithmetic(few[k], 200_000),
+        "cache": lambda k: reading(weights[k], 1000),
+        "memory": lambda k: reading(many[k], 8),
+    }
     with ThreadPoolExecutor(2) as pool:
-        one, both = medians([lambda: several(pair[0]), lambda: list(pool.map(several, pair))])
-    gain = 2 * one / both
-    print(f"two seeds at once on two cores: {gain:.2f} times one (to reach 1.8)")
-    return Figure("fused_two_at_once", gain, "times", "one seed on one core")
+        works: list[Callable[[], Any]] = []
+        for loop in loops.values():
+            works += [lambda f=loop: f(0), lambda f=loop: list(pool.map(f, (0, 1)))]  # type: ignore[misc]
+        times = medians(works, by=time.perf_counter)
+        whole, outside = medians([pair[0].epoch, lambda: pair[0].epoch(limit=1)])
+    gain = {name: 2 * times[2 * k] / times[2 * k + 1] for k, name in enumerate(loops)}
+    print(f"two seeds at once on two cores: {gain['seeds']:.2f} times one (to reach 1.8)")
+    print(f"  two bare loops at once: {gain['arithmetic']:.2f} times one in arithmetic, {gain['cache']:.2f} reading as"
+          f" much as the weights, {gain['memory']:.2f} reading long arrays")  # fmt: skip
+    print(f"  outside of the loop over batches (shuffle and watching for NaN): {outside / whole:.1%} of an epoch")
+    return [
+        Figure("fused_two_at_once", gain["seeds"], "times", "one seed on one core"),
+        *(
+            Figure(f"fused_two_bare_{name}", gain[name], "times", "one loop")
+            for name in ("arithmetic", "cache", "memory")
+        ),
+        Figure("fused_outside_of_the_loop", outside / whole, "share", "the epoch"),
+    ]
 
 
 def ranknet(data: Dataset) -> list[Figure]:
