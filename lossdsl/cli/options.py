@@ -55,6 +55,8 @@ training_options = _stack(
         click.option("--metric", help="Chooses the best epoch; default: auc, for pairs gauc, implicit ndcg@20."),
         click.option("--task", type=click.Choice(["explicit", "implicit"]),
                      help="implicit: positives, sampled negatives, full ranking."),
+        click.option("--pairs/--rows", default=None,
+                     help="Train on pairs of one user, or on single rows; default: pairs for ranknet alone."),
         click.option("--train-neg", type=int, metavar="N", help="Sampled negatives of each positive; default: 4."),
         click.option("--train-sampler", type=click.Choice(["uniform", "popularity"]), help="How they are drawn."),
         click.option("--test-neg", type=int, metavar="N", help="Measure among N sampled negatives for each row."),
@@ -70,7 +72,7 @@ model_options = _stack(
 )
 
 SETTINGS = ("model", "optimizer", "lr", "l2", "batch_size", "dim", "init_std", "layers", "dropout", "epochs",
-            "patience", "metric", "task", "train_neg", "train_sampler", "test_neg")  # fmt: skip
+            "patience", "metric", "task", "pairs", "train_neg", "train_sampler", "test_neg")  # fmt: skip
 
 
 def settings_from(options: dict[str, Any]) -> Any:
