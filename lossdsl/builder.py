@@ -325,6 +325,10 @@ class Builder:
                 found = {**found, "label": arg}
             elif pattern == "other" and self._is_weight(arg):
                 return None
+            elif pattern in ("c", "d") and (step.constant is None or not 0 < step.constant < 1):
+                return None
+            elif pattern == "u" and not self._at_most_one(arg):
+                return None
             elif pattern in found:
                 if found[pattern] != arg:
                     return None
@@ -340,6 +344,12 @@ class Builder:
         return self._is_label(step) or (
             s.op == "sub" and self.steps[s.args[0]].constant == 1 and self._is_label(s.args[1])
         )
+
+    def _at_most_one(self, step: int) -> bool:
+        s = self.steps[step]
+        if s.op == "input":
+            return s.name == "pred"
+        return s.op == "sigmoid" or (s.op == "min" and any(map(self._at_most_one, s.args)))
 
     def _make(self, pattern: Pattern, found: dict[str, int]) -> int:
         if isinstance(pattern, tuple):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 # A pattern is a small tree: a letter stands for any step, `label` for the input, a number for that constant, `other`
-# for any step but label and 1-label (without that, two weights would change places for ever).
+# for any step but label and 1-label (without that, two weights would change places for ever), `c` and `d` for
+# constants from 0 to 1, `u` for a step that is never above 1.
 Pattern: TypeAlias = "str | int | tuple[Pattern, ...]"
 
 
@@ -65,6 +66,14 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("log(1-x)", "log1p(-x)", ("log", ("sub", 1, "x")), ("log1p", ("neg", "x"))),
     Rewrite("exp(x)-1", "expm1(x)", ("sub", ("exp", "x"), 1), ("expm1", "x")),
     Rewrite("1-exp(x)", "-expm1(x)", ("sub", 1, ("exp", "x")), ("neg", ("expm1", "x"))),
+    # the logarithm of what lies within c of 1 where u is 1: 1-u is known to all its digits, and what is left of 1 is
+    # worked out here, on exact constants
+    Rewrite("log(1/(u+c)+d)", "log1p(((1-d)*(1-u)+(d-c+c*d))/(u+c))",
+            ("log", ("add", ("div", 1, ("add", "u", "c")), "d")),
+            ("log1p", ("div", ("add", ("mul", ("sub", 1, "d"), ("sub", 1, "u")),
+                               ("add", ("sub", "d", "c"), ("mul", "c", "d"))), ("add", "u", "c")))),
+    Rewrite("1-min(sigmoid(x),z)", "max(sigmoid(-x),1-z)",
+            ("sub", 1, ("min", _P, "z")), ("max", _Q, ("sub", 1, "z"))),
     # without a detour that overflows
     Rewrite("log(exp(x))", "x", ("log", ("exp", "x")), "x"),
     Rewrite("log(1/x)", "-log(x)", ("log", ("div", 1, "x")), ("neg", ("log", "x"))),

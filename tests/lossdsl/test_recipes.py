@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +170,79 @@ def test_gradient_accumulation_and_checkpointing() -> None:
     out = checkpoint(lambda t: loss(score=net(t).squeeze(-1), label=y), x.requires_grad_(), use_reentrant=False)
     out.backward()
     torch.testing.assert_close(net.weight.grad, whole)
+
+
+# RecBole 1.2.1 knows neither NumPy 2 nor the checkpoints of PyTorch 2.6: it gets its old names back, and loads none.
+REAL_RECBOLE = '''
+import numpy
+
+for name, now in (("float_", numpy.float64), ("complex_", numpy.complex128), ("unicode_", numpy.str_)):
+    if not hasattr(numpy, name):
+        setattr(numpy, name, now)
+import torch
+from recbole.config import Config
+from recbole.data import create_dataset, data_preparation
+from recbole.model.general_recommender import BPR, NeuMF
+from recbole.trainer import Trainer
+from recbole.utils import init_seed
+
+import lossdsl
+
+
+class Pointwise(torch.nn.Module):
+    def __init__(self, formula):
+        super().__init__()
+        self.inner = lossdsl.Loss(formula)
+
+    def forward(self, score, label):
+        return self.inner(score=score, label=label)
+
+
+class Pairwise(torch.nn.Module):
+    def __init__(self, formula):
+        super().__init__()
+        self.inner = lossdsl.Loss(formula, pairwise=True)
+
+    def forward(self, positive, negative):
+        return self.inner(score=positive - negative)
+
+
+def train(base, loss):
+    options = dict(
+        data_path=".", dataset="tiny", load_col={"inter": ["user_id", "item_id"]}, epochs=2, train_batch_size=128,
+        learning_rate=0.01, embedding_size=8, use_gpu=False, state="ERROR", seed=1, topk=[5], metrics=["NDCG"],
+        valid_metric="NDCG@5", eval_args={"split": {"RS": [8, 1, 1]}, "order": "RO", "group_by": "user", "mode": "full"},
+    )
+    config = Config(model=base.__name__, config_dict=options)
+    init_seed(1, True)
+    data = create_dataset(config)
+    first, second, third = data_preparation(config, data)
+    model = base(config, first.dataset)
+    if loss is not None:
+        model.loss = loss
+    trainer = Trainer(config, model)
+    trainer.fit(first, second, show_progress=False)
+    found = trainer.evaluate(third, load_best_model=False, show_progress=False)
+    return *trainer.train_loss_dict.values(), float(found["ndcg@5"])
+
+
+for base, loss in ((BPR, Pairwise("-logsigmoid(score)")), (NeuMF, Pointwise("bce"))):
+    print(*train(base, None))
+    print(*train(base, loss))
+'''
+
+
+@pytest.mark.slow
+def test_the_real_recbole(tmp_path: Path) -> None:
+    """Two epochs of two real models: the same as with the losses they bring."""
+    pytest.importorskip("recbole")
+    (tmp_path / "tiny").mkdir()
+    rows = [f"{u}\t{i}" for u in range(60) for i in range(50) if (u + i) % 3 == 0 or (u * i) % 11 == 1]
+    (tmp_path / "tiny" / "tiny.inter").write_text("\n".join(["user_id:token\titem_id:token", *rows]) + "\n")
+    command = [sys.executable, "-W", "ignore", "-c", REAL_RECBOLE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    seen = [[float(number) for number in line.split()] for line in done.stdout.splitlines()[-4:]]
+    for theirs, ours in (seen[:2], seen[2:]):
+        assert ours[:2] == pytest.approx(theirs[:2], rel=1e-4)
+        assert ours[2] == pytest.approx(theirs[2], rel=0.05) and ours[1] < ours[0]  # ranks jump where scores tie

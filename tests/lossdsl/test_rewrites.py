@@ -18,8 +18,9 @@ IDS = [f"{row.before} = {row.after}" for row in REWRITES]
 
 
 def as_formula_text(side: str) -> str:
-    """The rows speak of x and z; here x is the score and z some other function of it."""
-    return re.sub(r"\bz\b", "tanh(score-0.3)", re.sub(r"\bx\b", "score", side))
+    """The rows speak of x and z; here x is the score and z some other function of it, u is pred, c and d are numbers."""
+    names = {"x": "score", "z": "tanh(score-0.3)", "u": "pred", "c": "0.01", "d": "0.3"}
+    return re.sub(r"\b[xzucd]\b", lambda found: names[found[0]], side)
 
 
 @pytest.mark.parametrize("row", REWRITES, ids=IDS)

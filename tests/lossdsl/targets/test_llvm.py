@@ -118,6 +118,19 @@ def test_named_losses_within_rounding(precise: SimpleNamespace, name: str, axis:
     assert within_rounding(precise, parse(name), axis, 0.0) + within_rounding(precise, parse(name), axis, 1.0) > 20
 
 
+@pytest.mark.parametrize("name", NAMED)
+def test_named_losses_are_right_to_a_few_units_at_far_scores(precise: SimpleNamespace, name: str) -> None:
+    program = lower(name)
+    scores = np.array([0.5, -0.5, 3, -3, 20, -20, 50, -50, 80, -80], np.float32)
+    for label in (0.0, 1.0):
+        value, slope, _ = run(program, scores, np.full_like(scores, label))
+        for at, score in enumerate(scores):
+            limits = precise.bound(program, float(score), label, np.float32)
+            true = precise.truth(parse(name).tree, "score", float(score), label)
+            for got, right, limit in zip((value[at], slope[at]), true, limits):
+                assert limit == np.inf or precise.ulps(float(got), right, np.float32) < 20, (score, label, got, right)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     formula=formulas(depth=4, domain_safe=True),

@@ -118,6 +118,26 @@ def test_targets_on_the_named_losses_and_on_every_operation(
             assert agree(precise, target, formula, axis, label) >= 6
 
 
+@pytest.mark.parametrize("target", ["python", "numpy", "torchscript"])
+@pytest.mark.parametrize("name", NAMED)
+def test_named_losses_are_right_to_a_few_units_on_every_target(
+    precise: SimpleNamespace, target: str, name: str
+) -> None:
+    formula = parse(name)
+    program = lower(formula)
+    at = TARGETS[target](formula, program)
+    for score in SCORES:
+        for label in (0.0, 1.0):
+            limits = precise.bound(program, score, label, np.float64)
+            try:
+                true = precise.truth(formula.tree, "score", score, label)
+            except precise.Unclear:  # score 1 is the kink of hinge
+                continue
+            for got, right, limit in zip(at(score, label), true, limits):
+                # maxr: where label and pred are one number beside 1e-6, rounding meets the kink
+                assert limit == np.inf or precise.ulps(got, right, np.float64) < 16, (score, label, got, right)
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     formula=formulas(depth=4, domain_safe=True),
