@@ -2,137 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
+from lossdsl.errors import LossError
+from lossdsl.search import controller_kernels as kernels
 from lossdsl.search.settings import ControllerSettings
 from lossdsl.search.space import INPUTS, Graph, Space, Step
 
+Floats = NDArray[np.float32]
+Places = NDArray[np.int64]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Draws:
-    """A batch of graphs with what the update needs: `log_prob` and `entropy` have one entry a graph."""
+    """A batch of graphs with what the update needs.
 
-    graphs: tuple[Graph, ...]
-    log_prob: Tensor
-    entropy: Tensor
-
-
-class Controller(nn.Module):
-    """Draws, node by node, an operator and then which earlier nodes feed it (attention over their states).
-
-        `sample_operator` and `sample_operand` False are the original's greedy modes: the most probable one is taken.
-
-        Three traits of the original are kept, because they are part of the method as published: one operator is drawn
-        for each of the three inputs too, changes nothing in the graph and counts in log-probability and entropy; the
-        next input of the LSTM averages the states of the nodes that were *not* chosen; the log-probability of a
-        second operand is that of the full distribution, though it is drawn with the first one excluded.
-
-        >>> import torch
-        >>> from lossdsl.search.controller import Controller
-        >>> from lossdsl.search.space import Space
-        >>> controller = Controller(Space(nodes=4), generator=torch.Generator().manual_seed(0))
-        >>> draws = controller.draw(8, torch.Generator().manual_seed(1))
-        >>> len(draws.graphs), len(draws.graphs[0].steps), tuple(draws.log_prob.shape)
-        (8, 4, (8,))
+    `op`, `first` and `second` have a row for each node, the inputs' included, and a column for each graph; `log_prob`
+    and `entropy` an entry for each graph.
     """
 
-    def __init__(
-        self, space: Space, settings: ControllerSettings | None = None, *, generator: torch.Generator | None = None
-    ) -> None:
-        super().__init__()
+    space: Space
+    op: Places
+    first: Places
+    second: Places
+    log_prob: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    kept: Mapping[str, NDArray[Any]]
+
+    @cached_property
+    def graphs(self) -> tuple[Graph, ...]:
+        """The graphs themselves."""
+        begin, names = len(INPUTS), self.space.operators
+        two = [self.space.arity(name) == 2 for name in names]
+        columns = zip(*(part[begin:].T.tolist() for part in (self.op, self.first, self.second)))
+        return tuple(
+            Graph(tuple(Step(names[o], a, b if two[o] else -1) for o, a, b in zip(*column))) for column in columns
+        )
+
+
+class Controller:
+    """Draws, node by node, an operator and then which earlier nodes feed it (attention over their states).
+
+    `sample_operator` and `sample_operand` False are the original's greedy modes: the most probable one is taken.
+
+    Three traits of the original are kept, because they are part of the method as published: one operator is drawn
+    for each of the three inputs too, changes nothing in the graph and counts in log-probability and entropy; the
+    next input of the LSTM averages the states of the nodes that were *not* chosen; the log-probability of a
+    second operand is that of the full distribution, though it is drawn with the first one excluded.
+
+    The n-th graph of a run depends on the seed, n and the weights alone, not on how many are drawn at a time.
+
+    >>> from lossdsl.search.controller import Controller
+    >>> from lossdsl.search.space import Space
+    >>> controller = Controller(Space(nodes=4))
+    >>> draws = controller.draw(8)
+    >>> len(draws.graphs), len(draws.graphs[0].steps), draws.log_prob.shape
+    (8, 4, (8,))
+    """
+
+    def __init__(self, space: Space, settings: ControllerSettings | None = None, *, seed: int = 0) -> None:
         self.space = space
         self.settings = settings or ControllerSettings(tanh_constant=1.5)
         size, operators = self.settings.size, len(space.operators)
-        self.cell = nn.LSTMCell(size, size)
-        self.start = nn.Embedding(1, size)
-        self.embed = nn.Embedding(operators, size)
-        self.to_operator = nn.Linear(size, operators, bias=False)
-        self.attend_node = nn.Linear(size, size, bias=False)
-        self.attend_query = nn.Linear(size, size, bias=False)
-        self.attend_value = nn.Linear(size, 1, bias=False)
-        self.register_buffer("binary", torch.tensor([space.arity(op) == 2 for op in space.operators]), persistent=False)
+        # As PyTorch names and lays them out.
+        self.shapes: dict[str, tuple[int, ...]] = {
+            "cell.weight_ih": (4 * size, size), "cell.weight_hh": (4 * size, size),
+            "cell.bias_ih": (4 * size,), "cell.bias_hh": (4 * size,),
+            "start.weight": (1, size), "embed.weight": (operators, size), "to_operator.weight": (operators, size),
+            "attend_node.weight": (size, size), "attend_query.weight": (size, size), "attend_value.weight": (1, size),
+        }  # fmt: skip
+        total = sum(int(np.prod(shape)) for shape in self.shapes.values())
+        self.flat: Floats = np.empty(total, np.float32)
+        self.moments: tuple[Floats, Floats] = np.zeros_like(self.flat), np.zeros_like(self.flat)
+        self.steps = 0
+        self.drawn = 0
+        drawing, weights = np.random.SeedSequence(seed).spawn(2)
+        self.seed = np.uint64(drawing.generate_state(1, np.uint64)[0])
+        rng = np.random.default_rng(weights)
         bias = size**-0.5  # PyTorch's default for LSTM biases, which the original leaves alone
-        for name, parameter in self.named_parameters():
+        for name, view in self.named(self.flat).items():
             bound = bias if "bias" in name else self.settings.init
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            view[...] = rng.uniform(-bound, bound, view.shape)
+        self._binary = np.array([space.arity(op) == 2 for op in space.operators])
 
-    def _squash(self, logits: Tensor) -> Tensor:
-        return self.settings.tanh_constant * torch.tanh(logits)
+    def named(self, flat: Floats) -> dict[str, Floats]:
+        """The parts of a vector of all parameters, as views of it."""
+        out, start = {}, 0
+        for name, shape in self.shapes.items():
+            end = start + int(np.prod(shape))
+            out[name] = flat[start:end].reshape(shape)
+            start = end
+        return out
 
-    def draw(self, count: int, generator: torch.Generator, *, sampling: bool = False) -> Draws:
-        """Draw `count` graphs; `sampling` draws even where the settings say greedy."""
-        batch = torch.arange(count)
-        start = self.start.weight.expand(count, -1)
-        state = (torch.zeros_like(start), torch.zeros_like(start))
-        log_prob = torch.zeros(count)
-        entropy = torch.zeros(count)
-        anchors: list[Tensor] = []
-        keys: list[Tensor] = []
-        chosen: list[tuple[Tensor, Tensor, Tensor]] = []
-        given = start
-        for node in range(len(INPUTS) + self.space.nodes):
-            state = self.cell(given, state)
-            scores = torch.log_softmax(self._squash(self.to_operator(state[0])), dim=1)
-            if self.settings.sample_operator or sampling:
-                operator = _draw(scores, generator)
-            else:
-                operator = scores.argmax(dim=1)
-            log_prob = log_prob + scores[batch, operator]
-            entropy = entropy - (scores.exp() * scores).sum(dim=1)
-            state = self.cell(self.embed(operator), state)
-            output = state[0]
-            if node < len(INPUTS):
-                given = start
-            else:
-                raw = self.attend_value(torch.tanh(torch.stack(keys, dim=1) + self.attend_query(output)[:, None]))
-                wanted = self._squash(-raw.squeeze(2))
-                scores = torch.log_softmax(wanted, dim=1)
-                binary = self.binary[operator]
-                first, second, gain = self._operands(wanted, scores, binary, generator, sampling)
-                log_prob = log_prob + gain
-                entropy = entropy - (scores.exp() * scores).sum(dim=1)
-                unchosen = torch.ones_like(scores)
-                unchosen[batch, first] = 0.0
-                unchosen[batch, second] = 0.0
-                given = torch.einsum("bn,bnh->bh", unchosen, torch.stack(anchors, dim=1))
-                given = given / (1.0 + unchosen.sum(dim=1, keepdim=True))
-                chosen.append((operator, first, torch.where(binary, second, -1)))
-            anchors.append(output)
-            keys.append(self.attend_node(output))
-        return Draws(_graphs(self.space, chosen), log_prob, entropy)
+    def draw(self, count: int, *, sampling: bool = False) -> Draws:
+        """Draw the next `count` graphs; `sampling` draws even where the settings say greedy."""
+        nodes = len(INPUTS) + self.space.nodes
+        choices = tuple(np.zeros((nodes, count), np.int64) for _ in range(3))
+        place = np.uint64(3 * nodes * self.drawn)
+        self.drawn += count
+        return self._pass(choices, place, sampling=sampling)
 
-    def _operands(
-        self, wanted: Tensor, scores: Tensor, binary: Tensor, generator: torch.Generator, sampling: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """First and second operand (equal for operators of one operand) and their log-probability."""
-        batch = torch.arange(len(scores))
-        if self.settings.sample_operand or sampling:
-            first = _draw(scores, generator)
-            second = _draw(scores.detach().index_put((batch, first), torch.tensor(-torch.inf)), generator)
-            second = torch.where(binary, second, first)
-            gain = scores[batch, first] + torch.where(binary, scores[batch, second], 0.0)
-            return first, second, gain
-        top = wanted.topk(2, dim=1).indices
-        first, second = top[:, 0], torch.where(binary, top[:, 1], top[:, 0])
-        # Greedy operands are judged one by one in the original: each earlier node is skipped or not.
-        skipped = torch.ones_like(wanted, dtype=torch.bool).index_put((batch, first), torch.tensor(False))
-        skipped = skipped.index_put((batch, second), torch.tensor(False))
-        each = nn.functional.logsigmoid(torch.where(skipped, -2.0, 2.0) * wanted).sum(dim=1)
-        return first, second, torch.where(binary, each, scores[batch, first])
+    def follow(self, op: Places, first: Places, second: Places) -> Draws:
+        """The same graphs again, with the log-probabilities of the present weights."""
+        return self._pass((op, first, second), np.uint64(0), follow=True)
 
+    def _pass(
+        self, choices: tuple[Places, ...], place: np.uint64, *, sampling: bool = False, follow: bool = False
+    ) -> Draws:
+        op, first, second = choices
+        (nodes, count), s = op.shape, self.settings
+        size, operators = s.size, len(self.space.operators)
+        w = self.named(self.flat)
+        bias = w["cell.bias_ih"] + w["cell.bias_hh"]
+        w_in = np.ascontiguousarray(w["cell.weight_ih"].T)
+        shapes = {
+            "gates": (2 * nodes, count, 4 * size), "c": (2 * nodes + 1, count, size), "h": (2 * nodes + 1, count, size),
+            "tanh_c": (2 * nodes, count, size), "op_tanh": (nodes, count, operators),
+            "op_score": (nodes, count, operators), "anchors": (nodes, count, size), "keys": (nodes, count, size),
+            "mixed": (nodes, count, nodes, size), "wanted": (nodes, count, nodes), "arg_score": (nodes, count, nodes),
+            "given": (nodes, count, size),
+        }  # fmt: skip
+        kept = {name: np.empty(shape, np.float32) for name, shape in shapes.items()}
+        kept["c"][0] = kept["h"][0] = 0
+        log_prob, entropy = np.zeros(count), np.zeros(count)
+        turned = [
+            np.ascontiguousarray(w[f"{name}.weight"].T) for name in ("to_operator", "attend_node", "attend_query")
+        ]
+        operand = s.sample_operand or sampling
+        kernels.forward(
+            len(INPUTS), self._binary, s.tanh_constant, s.sample_operator or sampling, operand, follow,
+            self.seed, place, w["embed.weight"] @ w_in + bias, (w["start.weight"] @ w_in + bias)[0], w_in, bias,
+            np.ascontiguousarray(w["cell.weight_hh"].T), *turned, w["attend_value.weight"][0],
+            op, first, second, log_prob, entropy, *kept.values(),
+        )  # fmt: skip
+        return Draws(self.space, op, first, second, log_prob, entropy, {**kept, "operand": np.array(operand)})
 
-def _draw(log_probs: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.multinomial(log_probs.detach().exp(), 1, generator=generator).squeeze(1)
+    def gradient(self, draws: Draws, weight: NDArray[np.float64]) -> Floats:
+        """The gradient of `sum(weight * log_prob)`; the draws have to be of the present weights."""
+        w = self.named(self.flat)
+        flat = np.zeros_like(self.flat)
+        g = self.named(flat)
+        kept = draws.kept
+        embed_in = np.zeros((len(self.space.operators), 4 * self.settings.size), np.float32)
+        start_in = np.zeros(4 * self.settings.size, np.float32)
+        kernels.backward(
+            np.asarray(weight, np.float64), len(INPUTS), self._binary, self.settings.tanh_constant,
+            bool(kept["operand"]), w["cell.weight_ih"], w["cell.weight_hh"], w["to_operator.weight"],
+            w["attend_node.weight"], w["attend_query.weight"], w["attend_value.weight"][0],
+            draws.op, draws.first, draws.second,
+            *(kept[name] for name in ("gates", "c", "h", "tanh_c", "op_tanh", "op_score", "anchors", "mixed", "wanted",
+                                      "arg_score", "given")),
+            embed_in, start_in, g["cell.weight_ih"], g["cell.bias_ih"], g["cell.weight_hh"], g["to_operator.weight"],
+            g["attend_node.weight"], g["attend_query.weight"], g["attend_value.weight"][0],
+        )  # fmt: skip
+        g["cell.bias_ih"] += embed_in.sum(axis=0) + start_in
+        g["cell.bias_hh"][...] = g["cell.bias_ih"]
+        g["cell.weight_ih"] += embed_in.T @ w["embed.weight"] + np.outer(start_in, w["start.weight"][0])
+        g["embed.weight"][...] = embed_in @ w["cell.weight_ih"]
+        g["start.weight"][0] = start_in @ w["cell.weight_ih"]
+        return flat
 
+    def descend(self, gradient: Floats) -> float:
+        """One step of Adam down a gradient, clipped; returns its norm before clipping."""
+        s = self.settings
+        norm = float(np.sqrt(np.sum(np.square(gradient, dtype=np.float64))))
+        # PyTorch's rule, its 1e-6 included.
+        gradient *= np.float32(min(1.0, s.clip_norm / (norm + 1e-6)))
+        self.steps += 1
+        kernels.adam(self.flat, gradient, *self.moments, self.steps, s.lr, s.beta1, s.beta2, s.eps)
+        return norm
 
-def _graphs(space: Space, chosen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Graph, ...]:
-    columns = [(op.tolist(), first.tolist(), second.tolist()) for op, first, second in chosen]
-    count = len(columns[0][0])
-    return tuple(
-        Graph(tuple(Step(space.operators[ops[b]], firsts[b], seconds[b]) for ops, firsts, seconds in columns))
-        for b in range(count)
-    )
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that `restore` needs, as arrays."""
+        first, second = self.moments
+        return {"weights": self.flat.copy(), "first": first.copy(), "second": second.copy(),
+                "counts": np.array([self.steps, self.drawn])}  # fmt: skip
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from `state`."""
+        for name, own in (("weights", self.flat), ("first", self.moments[0]), ("second", self.moments[1])):
+            if name not in arrays or arrays[name].shape != own.shape:
+                raise LossError(f"the state does not fit the controller: `{name}` has another shape")
+            own[...] = arrays[name]
+        self.steps, self.drawn = map(int, arrays["counts"])

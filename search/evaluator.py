@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from math import inf
 from multiprocessing import active_children, get_context
 from typing import Any, overload
@@ -97,16 +98,28 @@ class Evaluator:
     @overload
     def map(self, jobs: Sequence[Step], out_of_time: Callable[[], bool] | None = None) -> Iterator[Stepped]: ...
     def map(self, jobs: Sequence[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
-        """The results of the jobs, in their order, as they come; raises `OutOfTime` when the budget ends meanwhile."""
+        """The results of the jobs, in their order, as they come; raises `OutOfTime` when the budget ends meanwhile.
+
+        Workers begin at once, not when the first result is asked for.
+        """
         stop = out_of_time or (lambda: False)
         if self.workers == 1:
-            for job in jobs:
-                if stop():
-                    raise OutOfTime
-                yield carry_out(self.bench, job)
-            return
+            return self._here(jobs, stop)
         queue = deque(jobs)
-        running: deque[tuple[Any, Future[Any], int]] = deque()
+        running = deque((job, self._submit(job), 1) for job in islice(jobs, 2 * self.workers))
+        for _ in running:
+            queue.popleft()
+        return self._elsewhere(queue, running, stop)
+
+    def _here(self, jobs: Sequence[Any], stop: Callable[[], bool]) -> Iterator[Any]:
+        for job in jobs:
+            if stop():
+                raise OutOfTime
+            yield carry_out(self.bench, job)
+
+    def _elsewhere(
+        self, queue: deque[Any], running: deque[tuple[Any, Future[Any], int]], stop: Callable[[], bool]
+    ) -> Iterator[Any]:
         try:
             while queue or running:
                 while queue and len(running) < 2 * self.workers:

@@ -9,20 +9,25 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
+import numpy as np
+
 from lossdsl.checking import check
 from lossdsl.equivalence import slope_key
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula
 from lossdsl.grammar.printer import show_node
 from lossdsl.grammar.tree import Node, Tree, size
+from lossdsl.lowering import lower
 from lossdsl.report import PROVED, Report
-from lossdsl.search.screen import Screened, screen
+from lossdsl.search.screen import Screened, curves_of, screen
 from lossdsl.simplify import simplify
 
 # The properties that make the verdict.
 DECISIVE = ("domain", "uses_pred", "uses_label", "gradient", "monotone")
 _REFUTED, _UNDECIDED = 0.5, 0.75  # credit of what passes the screen and not the proof
 _REMEMBERED = 1 << 14
+_NOISE = 1e-4  # an error in float32 that no training notices
+_WIDE = np.linspace(-12.0, 12.0, 49)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +105,34 @@ class Gate:
         return Judged("", found.root, str(formula), size(found.root), found.credit, key, report.hash)
 
     def _shortest(self, found: Screened) -> Screened:
-        """The shortest spelling that the rules find, where it passes the screen as the first one did."""
+        """The shortest spelling that the rules find, where it passes the screen and keeps its digits.
+
+        `1 + 2*label*p^2 - label - p^2` is shorter than what it comes from, and in float32 nothing but noise where
+        a prediction is sure.
+        """
         short = simplify(Tree(found.root)).root
-        if short == found.root:
+        if short == found.root or noise(short) > max(_NOISE, 2 * noise(found.root)):
             return found
         again = screen(short, pairwise=self.pairwise, max_size=self.max_size)
         return found if again.why else again
+
+
+def noise(root: Node) -> float:
+    """The largest error of the slope in float32, as a share of the slope (or of a thousandth of the mean slope).
+
+    >>> from lossdsl.formula import parse
+    >>> from lossdsl.search.gate import noise
+    >>> noise(parse("1/(label*pred^2 + (1-label)*(1-pred^2))").tree.root) < 0.01
+    True
+    >>> noise(parse("1/(1 + 2*label*pred^2 - label - pred^2)").tree.root) > 0.01
+    True
+    """
+    program = lower(Tree(root), axis="score")
+    slopes = curves_of(program, _WIDE)[1]
+    rough = curves_of(program, _WIDE.astype(np.float32))[1].astype(np.float64)
+    with np.errstate(all="ignore"):
+        error = np.abs(rough - slopes) / (np.abs(slopes) + 1e-3 * np.abs(slopes).mean())
+    return float(np.where(np.isfinite(error), error, np.inf).max())
 
 
 def objection(report: Report) -> str:

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, replace
 
 from lossdsl.errors import LossError
-from lossdsl.formula import parse
+from lossdsl.formula import Formula, parse
+from lossdsl.grammar.tree import Tree
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Diverged, State, Trainer
@@ -17,10 +18,7 @@ from lossdsl.search.settings import LadderSettings, Settings
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Train `epochs` epochs with a loss from `start`; `regularised` adds L2 to the loss.
-
-    As the original's own step does.
-    """
+    """Train `epochs` epochs from `start`; `regularised` adds L2 to the loss, as the original's own step does."""
 
     formula: str
     start: State
@@ -30,10 +28,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Stepped:
-    """The validation metric after a step.
-
-    And the state that it led to (None where it was not asked for or diverged).
-    """
+    """The validation metric after a step, and the state that it led to (None: not asked for, or diverged)."""
 
     reward: float | None
     state: State | None
@@ -64,6 +59,8 @@ class OriginalBench(Bench):
         ).resolve()
         self.regularised = replace(self.recommender, l2_in_loss=2 * training.l2[0]).resolve()
         self._local = threading.local()
+        # Formulas that are at hand as trees; a thread takes them from here, other processes and machines read the text.
+        self.trees: dict[str, Tree] = {}
 
     def start(self) -> State:
         """A fresh recommender."""
@@ -94,7 +91,9 @@ class OriginalBench(Bench):
         started = time.perf_counter()
         rows = 0
         try:
-            trainer = self._trainer(job.regularised, job.formula)
+            tree = self.trees.get(job.formula)
+            loss = job.formula if tree is None else Objective(Formula(tree, job.formula))
+            trainer = self._trainer(job.regularised, loss)
             trainer.load(job.start)
             for _ in range(job.epochs):
                 trainer.epoch(self.train, limit=self.limit)

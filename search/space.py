@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lossdsl.errors import LossError
+from lossdsl.grammar.printer import show_node
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree
 
 # name in the settings -> (operator of the language, number of operands)
@@ -33,7 +34,9 @@ OPERATORS: Mapping[str, tuple[str | None, int]] = {
     "exp": ("exp", 1),
 }
 INPUTS = ("pred", "label", "1")
-_EPSILON = Fraction(1, 10**6)
+PROTECTED = ("plog", "pinv", "psqrt")
+_MOST = 12  # steps up to which no text can get out of hand
+DEFAULT_EPSILON = Fraction(1, 10**6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Space:
     operators: tuple[str, ...] = ("add", "multiply", "max", "min", "negate", "identity", "log", "square", "reciprocal")
     nodes: int = 10
     clamp: tuple[Fraction, Fraction] | None = (Fraction(1, 10**5), Fraction(10**5))
-    epsilon: Fraction = _EPSILON
+    epsilon: Fraction = DEFAULT_EPSILON
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.operators if name not in OPERATORS]
@@ -105,12 +108,41 @@ class Space:
 
     def _apply(self, op: str, operands: list[Node]) -> Node:
         name = OPERATORS[op][0]
-        if name in ("plog", "pinv", "psqrt") and self.epsilon != _EPSILON:
+        if name in PROTECTED and self.epsilon != DEFAULT_EPSILON:
             operands = [*operands, Number(self.epsilon)]
         result = operands[0] if name is None else Apply(name, tuple(operands))
         if self.clamp is None:
             return result
         return Apply("clamp", (result, Number(self.clamp[0]), Number(self.clamp[1])))
+
+    def text(self, graph: Graph) -> str:
+        """The canonical text of the formula of a graph, the same as that of its tree.
+
+        >>> from lossdsl.search.space import Graph, Space, Step
+        >>> Space().text(Graph((Step("log", 0),)))
+        'clamp(plog(pred), 1e-5, 1e5)'
+        """
+        if self.clamp is None or len(graph.steps) > _MOST:
+            return show_node(self.tree(graph).root)
+        # Each clamped step is a call, so nothing depends on what stands around it, and texts can be put together.
+        bounds = f", {show_node(Number(self.clamp[0]))}, {show_node(Number(self.clamp[1]))})"
+        texts = list(INPUTS)
+        for step in graph.steps:
+            name = OPERATORS[step.op][0]
+            a = texts[step.first]
+            if self.arity(step.op) == 2:
+                low, high = sorted((step.first, step.second))
+                a, b = texts[low], texts[high]
+                blank = " " if "(" in a or "(" in b else ""
+                a = {"add": f"{a}{blank}+{blank}{b}", "mul": f"{a}*{b}"}.get(str(name), f"{name}({a}, {b})")
+            elif name == "neg":
+                a = f"-{a}"
+            elif name in PROTECTED and self.epsilon != DEFAULT_EPSILON:
+                a = f"{name}({a}, {show_node(Number(self.epsilon))})"
+            elif name is not None:
+                a = f"{name}({a})"
+            texts.append(f"clamp({a}{bounds}")
+        return texts[-1]
 
     def share(self, graph: Graph, op: str) -> float:
         """The share of a graph's steps that use `op`."""

@@ -1,25 +1,109 @@
-"""The published controller: what it draws, what it counts, and that it learns."""
+"""The published controller: what it draws, what it counts, that it learns, and that it is its twin in PyTorch."""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
-from lossdsl.search.controller import Controller
+from lossdsl.errors import LossError
+from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.learner import Learner
-from lossdsl.search.settings import ControllerSettings, preset
+from lossdsl.search.settings import ControllerSettings, assign, preset
 from lossdsl.search.space import INPUTS, Space
 
 PUBLISHED = preset("autolossgen").controller
 
 
+def twin_of(controller: Controller) -> Any:
+    spec = importlib.util.spec_from_file_location("twin", Path(__file__).parent / "twin.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Twin(controller)
+
+
 def make(space: Space, seed: int = 0, settings: ControllerSettings = PUBLISHED) -> Controller:
-    return Controller(space, settings, generator=torch.Generator().manual_seed(seed))
+    return Controller(space, settings, seed=seed)
+
+
+def moved(controller: Controller, by: float = 0.3) -> Controller:
+    """Away from the flat start, where a wrong term would hardly show."""
+    controller.flat += np.random.default_rng(5).normal(0, by, len(controller.flat)).astype(np.float32)
+    return controller
+
+
+def greedy(operator: bool, operand: bool) -> ControllerSettings:
+    return ControllerSettings(tanh_constant=1.5, sample_operator=operator, sample_operand=operand)
+
+
+MODES = [(True, True), (True, False), (False, True), (False, False)]
+
+
+@pytest.mark.parametrize("modes", MODES)
+@pytest.mark.parametrize("sampling", [False, True])
+def test_log_probabilities_and_gradients_are_those_of_pytorch(modes: tuple[bool, bool], sampling: bool) -> None:
+    controller = moved(make(Space(nodes=6), settings=greedy(*modes)))
+    drawn = controller.draw(7, sampling=sampling)
+    twin = twin_of(controller)
+    choices = (torch.from_numpy(part) for part in (drawn.op, drawn.first, drawn.second))
+    log_prob, entropy = twin(*choices, sampling)
+    assert drawn.log_prob == pytest.approx(log_prob.detach().numpy(), rel=1e-5, abs=1e-4)
+    assert drawn.entropy == pytest.approx(entropy.detach().numpy(), rel=1e-5)
+    weight = np.random.default_rng(0).normal(size=7)
+    (log_prob * torch.from_numpy(weight)).sum().backward()
+    ours = controller.named(controller.gradient(drawn, weight))
+    for name, parameter in twin.named_parameters():
+        theirs = parameter.grad.numpy()
+        assert ours[name] == pytest.approx(theirs, rel=1e-3, abs=1e-4 * float(np.abs(theirs).max())), name
+
+
+def test_the_steps_are_those_of_pytorchs_clipping_and_adam() -> None:
+    controller = moved(make(Space(nodes=4)))
+    twin = twin_of(controller)
+    s = PUBLISHED
+    adam = torch.optim.Adam(twin.parameters(), lr=s.lr, betas=(s.beta1, s.beta2), eps=s.eps)
+    for scale in (1.0, 30.0, 0.01):
+        drawn = controller.draw(5)
+        log_prob, _ = twin(*(torch.from_numpy(part) for part in (drawn.op, drawn.first, drawn.second)), False)
+        adam.zero_grad()
+        (scale * log_prob.sum()).backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), s.clip_norm)
+        adam.step()
+        controller.descend(controller.gradient(drawn, np.full(5, scale)))
+    ours = controller.named(controller.flat)
+    for name, parameter in twin.named_parameters():
+        assert ours[name] == pytest.approx(parameter.detach().numpy(), abs=2e-5), name
+
+
+def test_choices_fall_as_often_as_their_probabilities_say() -> None:
+    space = Space(nodes=1)
+    controller = moved(make(space))
+    drawn = controller.draw(20000)
+    # All graphs that begin with the same operators of the inputs have the same probabilities of what follows; the
+    # first operator of all is drawn from one distribution.
+    share = np.bincount(drawn.op[0], minlength=len(space.operators)) / 20000
+    expected = np.exp(drawn.kept["op_score"][0, 0].astype(np.float64))
+    assert share == pytest.approx(expected, abs=5 * np.sqrt(0.25 / 20000))
+    # Operands: the mean of the probabilities that each graph gave them; a second one is never the first.
+    p = np.exp(drawn.kept["arg_score"][3, :, :3].astype(np.float64))
+    assert np.bincount(drawn.first[3], minlength=3) / 20000 == pytest.approx(p.mean(axis=0), abs=0.02)
+    two = controller._binary[drawn.op[3]]
+    assert (drawn.first[3][two] != drawn.second[3][two]).all()
+    rest = p[two].copy()
+    rest[np.arange(len(rest)), drawn.first[3][two]] = 0
+    rest /= rest.sum(axis=1, keepdims=True)
+    seen = np.bincount(drawn.second[3][two], minlength=3) / two.sum()
+    assert seen == pytest.approx(rest.mean(axis=0), abs=0.03)
 
 
 def test_operands_come_from_earlier_nodes_and_differ() -> None:
     space = Space(nodes=6)
-    for graph in make(space).draw(64, torch.Generator().manual_seed(1)).graphs:
+    for graph in make(space).draw(64).graphs:
         assert len(graph.steps) == 6
         for k, step in enumerate(graph.steps):
             assert 0 <= step.first < len(INPUTS) + k
@@ -29,11 +113,13 @@ def test_operands_come_from_earlier_nodes_and_differ() -> None:
                 assert step.second == -1
 
 
-def test_the_same_generator_draws_the_same() -> None:
-    controller = make(Space())
-    one, two = (controller.draw(8, torch.Generator().manual_seed(5)) for _ in range(2))
-    assert one.graphs == two.graphs
-    assert torch.equal(one.log_prob, two.log_prob)
+def test_the_nth_graph_does_not_depend_on_how_many_are_drawn_at_a_time() -> None:
+    one, two = make(Space()), make(Space())
+    together = one.draw(8)
+    apart = [two.draw(count) for count in (3, 1, 4)]
+    assert together.graphs == tuple(graph for draws in apart for graph in draws.graphs)
+    assert np.array_equal(together.log_prob, np.concatenate([draws.log_prob for draws in apart]))
+    assert make(Space(), seed=1).draw(8).graphs != together.graphs
 
 
 def test_the_log_probability_counts_the_unused_draws_and_does_not_renormalise() -> None:
@@ -41,64 +127,70 @@ def test_the_log_probability_counts_the_unused_draws_and_does_not_renormalise() 
     # one operand each, and for two operands the second from the *full* distribution.
     space = Space(nodes=3)
     controller = make(space)
-    with torch.no_grad():
-        for parameter in controller.parameters():
-            parameter.zero_()
-    drawn = controller.draw(50, torch.Generator().manual_seed(2))
-    operators = torch.log(torch.tensor(float(len(space.operators))))
+    controller.flat[:] = 0
+    drawn = controller.draw(50)
+    operators = np.log(len(space.operators))
     for graph, got, entropy in zip(drawn.graphs, drawn.log_prob, drawn.entropy):
         expected = -(len(INPUTS) + 3) * operators
         total = (len(INPUTS) + 3) * operators
         for k, step in enumerate(graph.steps):
-            nodes = torch.log(torch.tensor(float(len(INPUTS) + k)))
+            nodes = np.log(len(INPUTS) + k)
             expected = expected - nodes * space.arity(step.op)
             total = total + nodes
-        assert got.item() == pytest.approx(expected.item(), rel=1e-5)
-        assert entropy.item() == pytest.approx(total.item(), rel=1e-5)
+        assert got == pytest.approx(expected, rel=1e-5)
+        assert entropy == pytest.approx(total, rel=1e-5)
 
 
-@pytest.mark.parametrize("operator", [True, False])
-@pytest.mark.parametrize("operand", [True, False])
-def test_greedy_modes_take_the_most_probable(operator: bool, operand: bool) -> None:
-    settings = ControllerSettings(tanh_constant=1.5, sample_operator=operator, sample_operand=operand)
-    controller = make(Space(), settings=settings)
-    drawn = controller.draw(6, torch.Generator().manual_seed(3))
+@pytest.mark.parametrize("modes", MODES)
+def test_greedy_modes_take_the_most_probable(modes: tuple[bool, bool]) -> None:
+    controller = make(Space(), settings=greedy(*modes))
+    drawn = controller.draw(6)
     kinds = {tuple(step.op for step in graph.steps) for graph in drawn.graphs}
-    assert (len(kinds) > 1) is operator
-    if not operator and not operand:
+    assert (len(kinds) > 1) is modes[0]
+    if modes == (False, False):
         assert len(set(drawn.graphs)) == 1
-        forced = controller.draw(6, torch.Generator().manual_seed(3), sampling=True)
-        assert len(set(forced.graphs)) > 1
-    assert torch.isfinite(drawn.log_prob).all()
+        assert len(set(controller.draw(6, sampling=True).graphs)) > 1
+    assert np.isfinite(drawn.log_prob).all()
 
 
 def test_it_learns_what_is_rewarded() -> None:
     space = Space(nodes=4)
-    settings = PUBLISHED
-    learner = Learner(make(space), settings, 1)
-    controller = learner.network
-    assert isinstance(controller, Controller)
+    controller = make(space)
 
-    def mean_share(count: int) -> float:
-        with torch.no_grad():
-            graphs = controller.draw(count, torch.Generator().manual_seed(9)).graphs
-        return sum(space.share(graph, "max") for graph in graphs) / count
+    def shares(drawn: Draws) -> np.ndarray:
+        return np.array([space.share(graph, "max") for graph in drawn.graphs])
 
-    before = mean_share(400)
-    baseline = before
+    before = baseline = shares(controller.draw(400)).mean()
     for _ in range(300):
-        drawn = controller.draw(10, learner.generator)
-        rewards = [space.share(graph, "max") for graph in drawn.graphs]
-        advantage = torch.tensor([reward - baseline for reward in rewards])
-        bonus = settings.entropy * drawn.entropy.detach()
-        learner.step(-((advantage + bonus) * drawn.log_prob).mean())
-        baseline += 0.05 * (sum(rewards) / len(rewards) - baseline)
-        if baseline > 3 * before:
-            break
-    assert mean_share(400) >= 2 * before
+        drawn = controller.draw(10)
+        rewards = shares(drawn)
+        advantage = rewards - baseline + PUBLISHED.entropy * drawn.entropy
+        controller.descend(controller.gradient(drawn, -advantage / 10))
+        baseline += 0.05 * (rewards.mean() - baseline)
+    assert shares(controller.draw(400)).mean() >= 2 * before
 
 
-def test_the_steps_are_those_of_pytorchs_adam() -> None:
+def test_a_controller_goes_on_where_it_was_put_away() -> None:
+    def walk(controller: Controller, steps: int) -> list[float]:
+        out = []
+        for _ in range(steps):
+            drawn = controller.draw(4)
+            controller.descend(controller.gradient(drawn, np.full(4, -0.25)))
+            out.append(float(drawn.log_prob.sum()))
+        return out
+
+    one = make(Space(nodes=3), seed=4)
+    walk(one, 3)
+    state = one.state()
+    rest = walk(one, 3)
+    two = make(Space(nodes=3), seed=4)
+    two.restore(state)
+    assert walk(two, 3) == rest
+    with pytest.raises(LossError, match="does not fit"):
+        make(Space(nodes=3), settings=assign(preset(""), "controller.size=8").controller).restore(state)
+
+
+def test_the_learners_steps_are_those_of_pytorchs_adam() -> None:
     ours, theirs = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
     theirs.load_state_dict(ours.state_dict())
     settings = ControllerSettings(lr=0.1, beta1=0.7, beta2=0.9, eps=1e-3, clip_norm=0.5)
@@ -112,24 +204,3 @@ def test_the_steps_are_those_of_pytorchs_adam() -> None:
         torch.nn.utils.clip_grad_norm_(theirs.parameters(), 0.5)
         adam.step()
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-6)
-
-
-def test_a_learner_goes_on_where_it_was_put_away() -> None:
-    space = Space(nodes=3)
-
-    def walk(learner: Learner, steps: int) -> list[float]:
-        out = []
-        for _ in range(steps):
-            assert isinstance(learner.network, Controller)
-            drawn = learner.network.draw(4, learner.generator)
-            learner.step(-drawn.log_prob.mean())
-            out.append(drawn.log_prob.sum().item())
-        return out
-
-    one = Learner(make(space), PUBLISHED, 4)
-    walk(one, 3)
-    state = one.state()
-    rest = walk(one, 3)
-    two = Learner(make(space, seed=77), PUBLISHED, 5)
-    two.restore(state)
-    assert walk(two, 3) == rest

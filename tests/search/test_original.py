@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
+from lossdsl.equivalence import slope_key
 from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.search.budget import Budget, Clock
-from lossdsl.search.controller import Draws
 from lossdsl.search.evaluator import Evaluator
 from lossdsl.search.ledger import Ledger, Trial, read_trials
 from lossdsl.search.original import OriginalSearch, recommender_state
@@ -100,15 +100,15 @@ def test_the_baseline_moves_on_accepted_rewards_only(tmp_path: Path, data: Datas
         judge = Judge(pairwise=False)
         method = OriginalSearch(settings, bench, ledger, evaluator, Clock(Budget(trials=10)), judge)
         method.baseline = method.start_metric = 0.5
-        graphs = method.controller.draw(3, method.learner.generator)
-        drawn = Draws(graphs.graphs, torch.tensor([-1.0, -2.0, -3.0]), torch.tensor([10.0, 20.0, 30.0]))
-        loss = method._loss(drawn, [(0.6, "a"), (-1.0, "b"), (0.4, "c")])
+        drawn = replace(method.controller.draw(3), entropy=np.array([10.0, 20.0, 30.0]))
+        candidates = [replace(one, text=text) for one, text in zip(method._candidates(drawn), "abc")]
+        weight = method._weight(drawn, candidates, [0.6, -1.0, 0.4])
     # By hand: reward + entropy * 1e-4; the baseline moves by a hundredth, before the advantage is taken.
     first = 0.6 + 1e-3
     baseline = 0.5 + 0.01 * (first - 0.5)
-    expected = [1.0 * (first - baseline), 2.0 * (-1 + 2e-3 - baseline), 3.0 * (-1 + 3e-3 - baseline)]
+    expected = [-(first - baseline) / 10, -(-1 + 2e-3 - baseline) / 10, -(-1 + 3e-3 - baseline) / 10]
     assert method.baseline == pytest.approx(baseline)
-    assert float(loss) == pytest.approx(sum(expected) / 10)
+    assert weight == pytest.approx(np.array(expected))
     assert (method.best_text, method.best_reward) == ("a", 0.6)
 
 
@@ -118,10 +118,21 @@ def test_duplicates_are_told_by_the_slope_of_the_mean(tmp_path: Path, data: Data
     with Ledger.create(tmp_path, "") as ledger, Evaluator(bench, data, 1) as evaluator:
         clock = Clock(Budget(trials=10))
         method = OriginalSearch(settings, bench, ledger, evaluator, clock, Judge(pairwise=False))
-        texts = ("pred", "pred + label", "pred + 0.0019*pred", "2*pred", "label")
-        slopes = {t: method._slopes(parse(t).tree) for t in texts}
-    assert slopes["pred"] == pytest.approx(np.full(20, 1 / 20))
-    assert method._alike(slopes["pred"], slopes["pred + label"])
-    assert method._alike(slopes["pred"], slopes["pred + 0.0019*pred"])  # 0.0019 / 20 is just under 1e-4
-    assert not method._alike(slopes["pred"], slopes["2*pred"])
-    assert method._why(slopes["label"]) == "its slope is zero"
+        # Slopes of the mean over 20 points: pred, pred + label, pred + 0.0019*pred, 2*pred, label.
+        steep = {"pred": 1.0, "pred + label": 1.0, "1.0019*pred": 1.0019, "2*pred": 2.0, "label": 0.0}
+        like = {text: np.full(20, slope / 20) for text, slope in steep.items()}
+    assert method._alike(like["pred"], like["pred + label"])
+    assert method._alike(like["pred"], like["1.0019*pred"])  # 0.0019 / 20 is just under 1e-4
+    assert not method._alike(like["pred"], like["2*pred"])
+    assert method._why(like["label"]) == "its slope is zero" and not method._why(like["pred"])
+
+
+def test_every_trial_has_the_provers_key(run: Path) -> None:
+    for trial in list(read_trials(run))[:40]:
+        assert trial.hash == slope_key(trial.formula)
+    assert len({trial.hash for trial in read_trials(run)}) > 20
+
+
+def test_workers_change_nothing(run: Path, tmp_path: Path, data: Dataset) -> None:
+    search(published(), run_dir=tmp_path / "three", data=data, budget="140trials", workers=3)
+    assert same(list(read_trials(tmp_path / "three")), list(read_trials(run)))
