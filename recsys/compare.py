@@ -82,7 +82,7 @@ def compare(
 
 
 def _name(folds: tuple[Dataset, ...]) -> str:
-    return folds[0].name if len(folds) == 1 else f"{folds[0].name.rpartition('-')[0]}, {len(folds)} folds"
+    return folds[0].name if len(folds) == 1 else f"{folds[0].name.partition('-fold')[0]}, {len(folds)} folds"
 
 
 @dataclass(frozen=True)

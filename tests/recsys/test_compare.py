@@ -132,6 +132,23 @@ def test_folds_are_tuned_apart_and_judged_together(tmp_path: Path) -> None:
     assert len(facts["lr"]) == len(facts["l2_in_slopes"]) == 3
 
 
+def test_a_user_of_another_fold_is_another_user() -> None:
+    """Folds that test the same users: each user counts once a fold, with the rows of that fold alone."""
+    parts = (demo(), demo(1))
+    chosen = replace(QUICK, metric="gauc")
+    cell = compare(["bce"], [parts], settings=chosen, points=FEW, seeds=1).cells[0]
+    assert cell.data == "demo, 2 folds"
+    scale, each = slope_scale(Objective("bce"), pairs=False), []
+    for data, point in zip(parts, cell.points):
+        best = replace(chosen, lr=point.lr, l2=point.l2 * scale)
+        each.extend(
+            metrics.per_user(
+                "gauc", data.test, module.train_job(module.Job(cell.loss, best, 0, True), data).scores
+            ).values()
+        )
+    assert cell.values[0] == pytest.approx(np.mean(each))
+
+
 def test_a_loss_that_always_explodes_is_told_and_one_seed_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.train_job
 
