@@ -55,7 +55,7 @@ def test_known_answers(text: str) -> None:
 
 VERDICTS = {
     "bce": "valid", "mse": "valid", "focal": "valid", "hinge": "valid", "squared_hinge": "valid", "maxr": "valid",
-    "sumr": "valid", "logmin": "valid", "huber": "valid", "exponential": "valid", "bpr": "valid",
+    "sumr": "valid", "logmin": "valid", "huber": "valid", "exponential": "valid", "bpr": "valid", "ccl": "valid",
     "predpredlabel": "invalid", "-log(pred)": "invalid", "pred*label": "invalid", "label^2": "invalid",
     "(pred-0.5)^2": "invalid", "label*(1-pred)": "invalid", "(label-pred)/(label-pred)": "invalid",
     "log(pred-label)": "invalid", "label/(pred-0.5)": "invalid", "clamp(-(2*label-1)*pred, -0.9, 0.9)": "valid",

@@ -44,6 +44,7 @@ HOLDS = {
     "focal where gamma = 0.5": VALID,
     "hinge": VALID + ["convex_score", "calibrated"],
     "squared_hinge": VALID,
+    "ccl": VALID + ["convex_score"],
     "huber": VALID,
     "logmin": VALID,
     "maxr": VALID,
