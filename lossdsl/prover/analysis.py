@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as fill
 from fractions import Fraction
+from typing import TypeVar
 
 from flint import fmpq
 
@@ -13,11 +14,13 @@ from lossdsl.grammar.tree import Node, names
 from lossdsl.prover.cells import Piece, Ranges, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
+from lossdsl.prover.jets import Along, Jets, curve_along, slope_along
 from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.prover.points import Point, between, by_place, compare, rational_point
-from lossdsl.prover.signs import Part, Signs
+from lossdsl.prover.signs import Balls, Part, Signs
 from lossdsl.prover.terms import Terms, specialise
 
+T = TypeVar("T")
 # One object each: roots that were searched for are remembered by the places between which they lie.
 PRED_HALF, SCORE_HALF = rational_point(fmpq(1, 2)), rational_point(fmpq(0))
 
@@ -42,13 +45,22 @@ class Side:
     signs: Signs
     all_pieces: list[Piece]
     torn: list[Point]
+    free: Ranges = fill(default_factory=dict)
+    twin: Side | None = None
+    """The side at another label whose loss is the same, for a formula without label; what is worked out is shared."""
     pieces: list[Piece] = fill(default_factory=list)
     joints: list[Joint] = fill(default_factory=list)
     _slopes: list[Element] = fill(default_factory=list)
     _curves: list[Element] = fill(default_factory=list)
     _signs: list[list[Part] | None] = fill(default_factory=list)
+    _jets: dict[int, Jets | None] = fill(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.twin is not None:
+            other = self.twin
+            self.pieces, self.joints, self._jets = other.pieces, other.joints, other._jets
+            self._slopes, self._curves, self._signs = other._slopes, other._curves, other._signs
+            return
         self.pieces = [p for p in self.all_pieces if not p.is_place]
         place: Piece | None = None
         before: Piece | None = None
@@ -62,25 +74,42 @@ class Side:
         self._signs = [None] * len(self.pieces)
 
     @property
+    def original(self) -> Fraction:
+        """The label under which what is worked out is kept."""
+        return self.label if self.twin is None else self.twin.label
+
+    @property
     def slopes(self) -> list[Element]:
         """d loss / dx on each piece, x being the variable of the axis."""
         if not self._slopes:
-            self._slopes = [self.field.derivative(p.value) for p in self.pieces]
+            self._slopes += [self.field.derivative(p.value) for p in self.pieces]
         return self._slopes
 
     @property
     def curves(self) -> list[Element]:
         """The second derivative on each piece."""
         if not self._curves:
-            self._curves = [self.field.derivative(s) for s in self.slopes]
+            self._curves += [self.field.derivative(s) for s in self.slopes]
         return self._curves
+
+    def jets(self, i: int) -> Jets | None:
+        """The loss on piece i as it was written; None where that is not one way all along."""
+        if i not in self._jets:
+            picks = self.pieces[i].picks
+            self._jets[i] = None if picks is None else Jets(self.terms, picks, self.free)
+        return self._jets[i]
+
+    def along(self, i: int) -> Along | None:
+        """Balls around the slope on piece i."""
+        jets, score = self.jets(i), self.terms.score
+        return None if jets is None else slope_along(jets, score, score)
 
     def slope_parts(self, i: int) -> list[Part]:
         """Where the slope of piece i is positive, negative, or zero throughout."""
         found = self._signs[i]
         if found is None:
             piece = self.pieces[i]
-            found = self._signs[i] = self.signs.of(self.slopes[i], piece.low, piece.high)
+            found = self._signs[i] = self.signs.of(self.slopes[i], piece.low, piece.high, lambda: self.along(i))
         return found
 
     def value_at(self, q: fmpq) -> Element | None:
@@ -106,7 +135,7 @@ class Side:
         """A rational in piece i where the slope has the sign `bad`; None is a proof that there is none."""
         if self._signs[i] is None:
             piece = self.pieces[i]
-            q = self.signs.find(self.slopes[i], piece.low, piece.high, bad)
+            q = self.signs.find(self.slopes[i], piece.low, piece.high, bad, lambda: self.along(i))
             if q is not None:
                 return q
         for part in self.slope_parts(i):
@@ -156,6 +185,11 @@ class Analysis:
         return "label" in names(self.root)
 
     @property
+    def distinct(self) -> list[Side]:
+        """The sides without those that repeat another."""
+        return [s for s in self.sides if s.twin is None]
+
+    @property
     def axis(self) -> str:
         return "score" if self.score else "pred"
 
@@ -191,40 +225,49 @@ class Analysis:
         """d loss / d score, or d loss / d pred, on each piece."""
         if in_score == self.score:
             return side.slopes
-        found = self._slopes.get((side.label, in_score))
+        found = self._slopes.get((side.original, in_score))
         if found is None:
             factor = self.weight() if in_score else self.field.inverse(self.weight())
-            found = self._slopes[side.label, in_score] = [self.field.mul(s, factor) for s in side.slopes]
+            found = self._slopes[side.original, in_score] = [self.field.mul(s, factor) for s in side.slopes]
         return found
 
     def curves(self, side: Side, in_score: bool) -> list[Element]:
         """On each piece, what has the sign of the second derivative in score, or in pred."""
         if in_score == self.score:
             return side.curves
-        found = self._curves.get((side.label, in_score))
+        found = self._curves.get((side.original, in_score))
         if found is None:
             found = [self.field.derivative(s) for s in self.slopes(side, in_score)]
-            self._curves[side.label, in_score] = found
+            self._curves[side.original, in_score] = found
         return found
 
     def bends_known(self, side: Side, in_score: bool, i: int) -> bool:
         """Whether `bends` has been worked out already."""
-        return (side.label, in_score, i) in self._bends
+        return (side.original, in_score, i) in self._bends
 
     def bends(self, side: Side, in_score: bool, i: int) -> list[Part]:
         """Where the slope in score, or in pred, rises and falls along piece i."""
-        key = (side.label, in_score, i)
+        key = (side.original, in_score, i)
         found = self._bends.get(key)
         if found is None:
             piece = side.pieces[i]
-            found = self._bends[key] = self.signs.of(self.curves(side, in_score)[i], piece.low, piece.high)
+            curve = self.curves(side, in_score)[i]
+            found = self._bends[key] = self.signs.of(curve, piece.low, piece.high, self._balls(side, in_score, i))
         return found
+
+    def _balls(self, side: Side, in_score: bool, i: int) -> Balls:
+        def along() -> Along | None:
+            jets = side.jets(i)
+            return None if jets is None else curve_along(jets, self.score, in_score)
+
+        return along
 
     def falls(self, side: Side, in_score: bool, i: int) -> fmpq | None:
         """A rational in piece i where the slope falls; None is a proof that there is none."""
         piece = side.pieces[i]
-        if (side.label, in_score, i) not in self._bends:
-            q = self.signs.find(self.curves(side, in_score)[i], piece.low, piece.high, -1)
+        if (side.original, in_score, i) not in self._bends:
+            curve, balls = self.curves(side, in_score)[i], self._balls(side, in_score, i)
+            q = self.signs.find(curve, piece.low, piece.high, -1, balls)
             if q is not None:
                 return q
         return next((between(p.low, p.high) for p in self.bends(side, in_score, i) if p.sign < 0), None)
@@ -278,9 +321,13 @@ def _analyse(
     trouble: AtLabel | None = None
     for label in labels:
         try:
+            if sides and not labelled:
+                first = sides[0]
+                sides.append(Side(label, first.terms, algebra, signs, first.all_pieces, first.torn, free, first))
+                continue
             terms = specialise(root, label, parameters, score, tuple(free))
             pieces, torn = cut(terms, algebra, signs, free)
-            sides.append(Side(label, terms, algebra, signs, pieces, torn))
+            sides.append(Side(label, terms, algebra, signs, pieces, torn, free))
         except Undecided as error:
             trouble = trouble or AtLabel(label, error, labelled)
         except Undefined as error:
@@ -290,8 +337,8 @@ def _analyse(
     return Analysis(root, score, algebra, signs, sides, signs.short)
 
 
-def refine(analysis: Analysis, *columns: tuple[Side, list[Element]]) -> Iterator[tuple[Point, Point, list[Element]]]:
-    """The common refinement of several labels' pieces: intervals with one element of each column."""
+def refine(analysis: Analysis, *columns: tuple[Side, list[T]]) -> Iterator[tuple[Point, Point, list[T]]]:
+    """The common refinement of several labels' pieces: intervals with what each column has for the piece there."""
     places: list[Point] = []
     for side, _ in columns:
         for joint in side.joints:

@@ -6,12 +6,14 @@ at as well: log(abs(pred - 1/2)) is fine on both sides of 1/2 and undefined ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from flint import fmpq
 
 from lossdsl.prover.field import Element, Field
+from lossdsl.prover.jets import Along, Jets
 from lossdsl.prover.limits import MAX_CELLS, MAX_DEGREE, Undecided, Undefined
 from lossdsl.prover.points import (
     MINUS_INFINITY,
@@ -24,21 +26,29 @@ from lossdsl.prover.points import (
     rational_point,
 )
 from lossdsl.prover.signs import Part, Signs
+from lossdsl.prover.spans import Span, axis_span, span_of
 from lossdsl.prover.terms import OBLIGING, Term, Terms, holds
 
 Ranges = dict[str, tuple[fmpq, fmpq]]
 """The numbers that are only known to lie in a range, by name."""
 
 JUMPING = frozenset({"sign", "select"})
+Outcome = tuple[Point, Point, Element, int]
+"""A stretch, the value there, and the sign that was gone by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An open interval, or a single place (`low is high`), and the loss there."""
+    """An open interval, or a single place (`low is high`), and the loss there.
+
+    `picks` says which way each max, abs, if, ... goes there, as the sign that it goes by; None where more than one way
+    was taken.
+    """
 
     low: Point
     high: Point
     value: Element
+    picks: Mapping[int, int] | None = None
 
     @property
     def is_place(self) -> bool:
@@ -51,6 +61,8 @@ class _Cell:
     high: Point
     values: list[Element | None]
     at: int  # the next term to do, as a place in the order
+    picks: dict[int, int] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)  # of the terms done so far, in order; see `_span`
 
 
 def axis_ends(score: bool) -> tuple[Point, Point]:
@@ -117,7 +129,7 @@ class _Cutter:
         for cell in done:
             value = cell.values[self.terms.root]
             assert value is not None
-            pieces.append(Piece(cell.low, cell.high, value))
+            pieces.append(Piece(cell.low, cell.high, value, cell.picks))
         return self._merge(sorted(pieces, key=_piece_order))
 
     def _advance(self, cell: _Cell) -> list[_Cell] | None:
@@ -126,17 +138,17 @@ class _Cutter:
             i = self.order[j]
             self.signs.budget.spend()
             try:
-                outcome = self._term(self.terms.items[i], cell)
+                outcome = self._term(i, self.terms.items[i], cell)
             except Undefined as bad:
                 raise Undefined(bad.why, bad.where, i, self.terms.origin[i]) from None
             if isinstance(outcome, Element):
                 cell.values[i] = outcome
                 continue
             cells = []
-            for low, high, value in outcome:
+            for low, high, value, sign in outcome:
                 values = list(cell.values)
                 values[i] = value
-                cells.append(_Cell(low, high, values, j + 1))
+                cells.append(_Cell(low, high, values, j + 1, {**cell.picks, i: sign}))
             return cells
         return None
 
@@ -145,7 +157,7 @@ class _Cutter:
         assert value is not None
         return value
 
-    def _term(self, term: Term, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+    def _term(self, i: int, term: Term, cell: _Cell) -> Element | list[Outcome]:
         field = self.field
         op = term.op
         a = self._value(cell, term.args[0]) if term.args else field.zero
@@ -165,48 +177,79 @@ class _Cutter:
         if op == "exp":
             return field.exp(a)
         if op == "inv":
-            self._require(a, cell, "a division by zero", lambda s: s != 0)
+            self._require(a, cell, "a division by zero", lambda s: s != 0, *term.args)
             return field.inverse(a)
         if op == "log":
-            self._require(a, cell, "the log of a number that is not positive", lambda s: s > 0)
+            self._require(a, cell, "the log of a number that is not positive", lambda s: s > 0, *term.args)
             return field.log(a, self.signs.sign_on(cell.low, cell.high))
         if op == "power":
             assert term.value is not None
-            return self._power(a, term.value, cell)
+            return self._power(a, term.value, cell, *term.args)
         if op == "tower":
-            return self._tower(a, self._value(cell, term.args[1]), cell)
+            return self._tower(a, self._value(cell, term.args[1]), cell, *term.args)
         if op in ("max", "min"):
             b = self._value(cell, term.args[1])
             first = 1 if op == "max" else -1
-            return self._choose(field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, smooth=True)
+            return self._choose(i, field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, smooth=True)
         if op == "abs":
-            return self._choose(a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
+            return self._choose(i, a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
         if op == "sign":
-            return self._choose(a, cell, lambda s: field.constant(fmpq(s)), smooth=False)
+            return self._choose(i, a, cell, lambda s: field.constant(fmpq(s)), smooth=False)
         if op == "select":
             b, c = self._value(cell, term.args[1]), self._value(cell, term.args[2])
-            return self._choose(a, cell, lambda s: b if holds(term.name, s) else c, smooth=False)
+            return self._choose(i, a, cell, lambda s: b if holds(term.name, s) else c, smooth=False)
         raise Undecided(f"{op} is not known to the prover")
 
-    def _parts(self, a: Element, cell: _Cell) -> list[Part]:
-        """Open intervals of one sign and the places between them, in order."""
+    def _span(self, cell: _Cell, place: int) -> Span:
+        """An interval around a term that is done."""
+        terms = self.terms.items
+        axis = axis_span(cell.low, cell.high)
+        while len(cell.spans) <= place:
+            term = terms[len(cell.spans)]
+            cell.spans.append(span_of(term, [cell.spans[a] for a in term.args], axis, self.free))
+        return cell.spans[place]
+
+    def _glance(self, cell: _Cell, args: tuple[int, ...]) -> int:
+        """1 or -1 where intervals show the sign of a term, or of the difference of two; 0 otherwise."""
+        low, high = self._span(cell, args[0])
+        if len(args) > 1:
+            other = self._span(cell, args[1])
+            return 1 if low > other[1] else -1 if high < other[0] else 0
+        return 1 if low > 0 else -1 if high < 0 else 0
+
+    def _parts(self, a: Element, cell: _Cell, *args: int) -> list[Part]:
+        """Open intervals of one sign and the places between them, in order.
+
+        `a` is the value of the term `args`, or the difference of two.
+        """
         if cell.low is cell.high:
             return [Part(cell.low, cell.high, self.signs.at(a, cell.low))]
+        sign = self._glance(cell, args) if args else 0
+        if sign:
+            return [Part(cell.low, cell.high, sign)]
         out: list[Part] = []
-        for part in self.signs.of(a, cell.low, cell.high):
+        for part in self.signs.of(a, cell.low, cell.high, lambda: self._along(cell, args)):
             if out:
                 out.append(Part(part.low, part.low, 0))
             out.append(part)
         return out
 
-    def _require(self, a: Element, cell: _Cell, why: str, fine: Any) -> None:
-        for part in sorted(self._parts(a, cell), key=lambda p: p.low is p.high):
+    def _along(self, cell: _Cell, args: tuple[int, ...]) -> Along | None:
+        """A term, or the difference of two, as it was written."""
+        jets = [Jets(self.terms, cell.picks, self.free, i) for i in args]
+        if len(jets) == 2:
+            return Along(lambda x: jets[0].at(x) - jets[1].at(x))
+        return Along(jets[0].at) if jets else None
+
+    def _require(self, a: Element, cell: _Cell, why: str, fine: Any, *args: int) -> None:
+        for part in sorted(self._parts(a, cell, *args), key=lambda p: p.low is p.high):
             if not fine(part.sign):
                 raise Undefined(why, _somewhere(part))
 
-    def _choose(self, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[tuple[Point, Point, Element]]:
+    def _choose(self, i: int, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[Outcome]:
         """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
-        parts = self._parts(a, cell)
+        term = self.terms.items[i]
+        parts = self._parts(a, cell, *(term.args[:1] if term.op == "select" else term.args))
         if not smooth and cell.low is cell.high and parts[0].sign == 0:
             # The place was cut out by another part, such as abs; the switch happens here all the same.
             self.torn.append(cell.low)
@@ -219,17 +262,18 @@ class _Cutter:
             else:
                 merged.append(part)
         if len(merged) == 1:
+            cell.picks[i] = merged[0].sign
             chosen: Element = pick(merged[0].sign)
             return chosen
         if not smooth:
             self.torn += [p.low for p in merged if p.low is p.high]
-        return [(p.low, p.high, pick(p.sign)) for p in merged]
+        return [(p.low, p.high, pick(p.sign), p.sign) for p in merged]
 
-    def _power(self, a: Element, q: fmpq, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+    def _power(self, a: Element, q: fmpq, cell: _Cell, *args: int) -> Element | list[Outcome]:
         field = self.field
         if q.q == 1 and abs(int(q.p)) <= MAX_DEGREE:
             return field.power(a, int(q.p))
-        parts = self._parts(a, cell)
+        parts = self._parts(a, cell, *args)
         for part in parts:
             if part.sign < 0 or (part.sign == 0 and q < 0):
                 why = "a negative number to a power that is not whole" if part.sign < 0 else "a division by zero"
@@ -244,22 +288,22 @@ class _Cutter:
 
         if len(parts) == 1:
             return raised(parts[0])
-        return [(p.low, p.high, raised(p)) for p in parts]
+        return [(p.low, p.high, raised(p), p.sign) for p in parts]
 
-    def _tower(self, a: Element, b: Element, cell: _Cell) -> Element | list[tuple[Point, Point, Element]]:
+    def _tower(self, a: Element, b: Element, cell: _Cell, *args: int) -> Element | list[Outcome]:
         """a^b with an exponent that varies: a > 0, or a = 0 and b > 0."""
         field = self.field
-        out: list[tuple[Point, Point, Element]] = []
-        for part in self._parts(a, cell):
+        out: list[Outcome] = []
+        for part in self._parts(a, cell, *args[:1]):
             if part.sign < 0:
                 raise Undefined("a negative number to a power that varies", _somewhere(part))
             inner = _Cell(part.low, part.high, [], 0)
             if part.sign == 0:
                 self._require(b, inner, "zero to a power that is not positive", lambda s: s > 0)
-                out.append((part.low, part.high, field.zero))
+                out.append((part.low, part.high, field.zero, 0))
             else:
                 log = field.log(a, self.signs.sign_on(part.low, part.high))
-                out.append((part.low, part.high, field.exp(field.mul(b, log))))
+                out.append((part.low, part.high, field.exp(field.mul(b, log)), 1))
         return out[0][2] if len(out) == 1 else out
 
     def _merge(self, pieces: list[Piece]) -> list[Piece]:
@@ -275,7 +319,9 @@ class _Cutter:
             if before is not None and same and (place is None or self._harmless(place, piece)):
                 if place is not None:
                     out.pop()
-                out[-1] = Piece(before.low, piece.high, piece.value)
+                # Equal as elements, the two may have come about in different ways.
+                picks = piece.picks if piece.picks == before.picks else None
+                out[-1] = Piece(before.low, piece.high, piece.value, picks)
             else:
                 out.append(piece)
         # A place where the value joins both sides carries no news.

@@ -174,6 +174,8 @@ def _decide(
             finding = Finding(name, UNDECIDED, "a value that grows beyond all bounds")
         if finding is not None:
             decision.findings[name] = _within_sight(finding) if analysis.signs.short else finding
+    if analysis.short:
+        _by_shape(decision, tree, labels, parameters, score, free)
     return decision
 
 
@@ -262,7 +264,7 @@ def _by_shape(
     if len(sides) == 2 and probe.differ(sides[0], sides[1], free):
         found["uses_label"] = "the slopes at label 0 and 1 differ"
     for name, detail in found.items():
-        if name in decision.findings:
+        if name in decision.findings and decision.findings[name].status == UNDECIDED:
             decision.findings[name] = Finding(name, PROVED, detail, False, OPEN, method)
 
 

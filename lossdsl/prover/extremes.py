@@ -11,6 +11,7 @@ from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.ends import LADDER, End
 from lossdsl.prover.field import Element, only_x
 from lossdsl.prover.germs import NoGerm
+from lossdsl.prover.jets import slope_along
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, float_of
@@ -21,12 +22,13 @@ TOLERANCE = 5e-5
 ROUGH = 5e-4
 ENOUGH = 80
 MAX_BOXES = 160
+NEWTON_STEPS = 8
 
 
 def largest_slope(analysis: Analysis, in_score: bool) -> float:
     """An upper bound of the slope's size: in score on the whole axis, in pred on [1e-6, 1-1e-6]."""
     search = _Largest(analysis, in_score)
-    for side in analysis.sides:
+    for side in analysis.distinct:
         slopes = analysis.slopes(side, in_score)
         for i, slope in enumerate(slopes):
             if slope.is_zero:
@@ -38,6 +40,7 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
             if _turns_known(analysis, side, i, in_score):
                 search.turning(side, i, slope)
                 continue
+            curve = SlopeBalls(analysis, side, i, slope, in_score)
             search.pieces.append((side, i, slope))
             edges = [EDGE, EDGE]
             for high in (False, True):
@@ -45,7 +48,7 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
                     size, edges[high] = _near(analysis, slope, analysis.end(high))
                     search.bound(size)
             for chart, a, b in _stretches(analysis, side, i, edges[0], edges[1]):
-                search.add(chart, slope, a, b)
+                search.add(chart, curve, a, b)
     return search.run()
 
 
@@ -122,6 +125,39 @@ def _turns_known(analysis: Analysis, side: Side, i: int, in_score: bool) -> bool
     return only_x(curve.n) or analysis.signs.structural(curve.n, piece.low, piece.high) is not None
 
 
+class SlopeBalls:
+    """Balls around one slope, on points and on boxes: from the terms, or from the field where these do not serve."""
+
+    def __init__(self, analysis: Analysis, side: Side, i: int, slope: Element, in_score: bool) -> None:
+        self.slope = slope
+        jets = side.jets(i)
+        self.along = None if jets is None else slope_along(jets, analysis.score, in_score)
+
+    def on(self, chart: Chart, a: float, b: float, order: int, bits: int = 80) -> list[arb] | None:
+        """The slope on [a, b] of a chart, and its derivatives there, each divided by its factorial."""
+        with precision(bits):
+            box = arb(a) if a == b else arb(a).union(arb(b))
+        return self.around(chart, box, order, bits)
+
+    def around(self, chart: Chart, box: arb, order: int, bits: int = 80) -> list[arb] | None:
+        """The same for a box that is a ball already."""
+        if self.along is not None:
+            found = self.along.on(box, chart.mirrored, order, bits)
+            if found is not None:
+                return found
+        return self.by_field(chart, box, order, bits)
+
+    def by_field(self, chart: Chart, box: arb, order: int, bits: int = 80) -> list[arb] | None:
+        """The same from the exact form, where terms that cancel are gone."""
+        with precision(bits, order + 1):
+            try:
+                slope = chart.sized(self.slope, arb_series([box, 1]) if order else box)
+            except (ZeroDivisionError, ValueError):
+                return None
+            found = [slope[k] for k in range(order + 1)] if order else [slope]
+            return found if found[0].is_finite() else None
+
+
 class _Largest:
     """Boxes in a heap, the one with the largest bound on top."""
 
@@ -130,7 +166,7 @@ class _Largest:
         self.in_score = in_score
         self.pieces: list[tuple[Side, int, Element]] = []
         self.best = 0.0
-        self.heap: list[tuple[float, int, Chart, Element, float, float]] = []
+        self.heap: list[tuple[float, int, Chart, SlopeBalls, float, float]] = []
         self.count = 0
         self.floor = 0.0
 
@@ -143,45 +179,72 @@ class _Largest:
         """A bound of what no box looks at."""
         self.floor = max(self.floor, float(size.upper()))
 
-    def add(self, chart: Chart, slope: Element, a: float, b: float) -> None:
+    def add(self, chart: Chart, curve: SlopeBalls, a: float, b: float) -> None:
         self.analysis.signs.budget.spend(2)
         self.count += 1
-        upper = self._upper(chart, slope, a, b)
+        upper = self._upper(chart, curve, a, b)
         if upper > self.best:
-            heappush(self.heap, (-upper, self.count, chart, slope, a, b))
+            heappush(self.heap, (-upper, self.count, chart, curve, a, b))
 
-    def _upper(self, chart: Chart, slope: Element, a: float, b: float) -> float:
-        with precision(80):
-            box = arb(a).union(arb(b))
-            try:
-                v = chart.sized(slope, arb_series([box, 1]))
-            except (ZeroDivisionError, ValueError):
-                v = None
-            if v is not None and v[0].is_finite():
-                upper = float(abs(v[0]).upper())
-                if upper <= self.best:
+    def _upper(self, chart: Chart, curve: SlopeBalls, a: float, b: float) -> float:
+        v = curve.on(chart, a, b, 2)
+        upper = inf
+        if v is not None:
+            upper = float(abs(v[0]).upper())
+            if upper <= self.best:
+                return 0.0
+            if sign_of_ball(v[1]):
+                ends = [curve.on(chart, t, t, 0) for t in (a, b)]
+                if None not in ends:
+                    for value in ends:
+                        assert value is not None
+                        self.seen(abs(value[0]))
                     return 0.0
-                if sign_of_ball(v[1]):
-                    ends = [self._value(chart, slope, arb(t)) for t in (a, b)]
-                    if None not in ends:
-                        for value in ends:
-                            self.seen(value)
-                        return 0.0
-            else:
-                upper = inf
-            middle = self._value(chart, slope, arb(a / 2 + b / 2))
-            if middle is not None:
-                self.best = max(self.best, float(middle.lower()))
-                if v is not None and v[1].is_finite():
-                    upper = min(upper, float((middle + abs(v[1]) * arb(b / 2 - a / 2)).upper()))
-            return upper
+            if sign_of_ball(v[2]):
+                bound = self._one_turn(chart, curve, a, b)
+                if bound is not None:
+                    return bound
+        m = a / 2 + b / 2
+        middle = curve.on(chart, m, m, 1)
+        if middle is not None:
+            size = abs(middle[0])
+            self.best = max(self.best, float(size.lower()))
+            if v is not None:
+                with precision(64):
+                    half = arb(b - m).union(arb(m - a))
+                    for rest in (abs(v[1]) * half, abs(middle[1]) * half + abs(v[2]) * half * half):
+                        if rest.is_finite():
+                            upper = min(upper, float((size + rest).upper()))
+        return upper
 
-    def _value(self, chart: Chart, slope: Element, t: arb) -> arb | None:
-        try:
-            size = abs(chart.sized(slope, t))
-        except (ZeroDivisionError, ValueError):
+    def _one_turn(self, chart: Chart, curve: SlopeBalls, a: float, b: float) -> float | None:
+        """A bound where the slope is convex or concave in [a, b], so that it turns there once at most.
+
+        It lies on one side of its tangent at any place, and on the other side of one of its ends: the best tangent is
+        the one where it turns.
+        """
+        ends = [curve.on(chart, t, t, 0) for t in (a, b)]
+        if ends[0] is None or ends[1] is None:
             return None
-        return size if size.is_finite() else None
+        m = a / 2 + b / 2
+        bound = inf
+        for _ in range(NEWTON_STEPS):
+            w = curve.on(chart, m, m, 2)
+            if w is None:
+                return None
+            self.best = max(self.best, float(abs(w[0]).lower()))
+            with precision(64):
+                reach = abs(w[1]) * arb(max(b - m, m - a))
+                bound = min(bound, float((abs(w[0]) + reach).upper()))
+            slope, bend = float(w[1].mid()), 2 * float(w[2].mid())
+            if reach < abs(w[0]) * TOLERANCE * 0.1 or not bend:
+                break
+            m = min(b, max(a, m - slope / bend))
+        for value in ends:
+            assert value is not None
+            self.seen(abs(value[0]))
+        self.floor = max(self.floor, bound)
+        return 0.0
 
     def turning(self, side: Side, i: int, slope: Element) -> None:
         """Takes the largest size of one slope from the places where it turns, and from the ends of its piece."""
@@ -204,9 +267,9 @@ class _Largest:
         signs, tiny = self.analysis.signs, fmpq(1, 10**6)
         if self.analysis.score:
             edge = (arb(1 - tiny) / arb(tiny)).log()
-            value = self._value(signs.chart, slope, edge if high else -edge)
+            value = _size(signs.chart, slope, edge if high else -edge)
         else:
-            value = self._value(signs.mirrored if high else signs.chart, slope, arb(tiny))
+            value = _size(signs.mirrored if high else signs.chart, slope, arb(tiny))
         if value is None:
             raise Undecided("how steep the loss is at most")
         self.seen(value)
@@ -227,8 +290,16 @@ class _Largest:
                 return max(top, self.floor)
             if self.count > MAX_BOXES:
                 return self._by_bends()
-            _, _, chart, slope, a, b = heappop(self.heap)
+            _, _, chart, curve, a, b = heappop(self.heap)
             m = a**0.5 * b**0.5 if b > 4 * a > 0 else (a + b) / 2
-            self.add(chart, slope, a, m)
-            self.add(chart, slope, m, b)
+            self.add(chart, curve, a, m)
+            self.add(chart, curve, m, b)
         return max(self.best, self.floor)
+
+
+def _size(chart: Chart, slope: Element, t: arb) -> arb | None:
+    try:
+        size = abs(chart.sized(slope, t))
+    except (ZeroDivisionError, ValueError):
+        return None
+    return size if size.is_finite() else None

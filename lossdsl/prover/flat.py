@@ -7,7 +7,7 @@ from math import exp, log
 from flint import arb, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
-from lossdsl.prover.field import Element
+from lossdsl.prover.extremes import SlopeBalls
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import readable
@@ -22,12 +22,14 @@ LENGTH = 0.01
 MARGIN = 0.004
 """The stretches next to the ends that need no look, being shorter than LENGTH."""
 FINE = 0.003
+COARSE = 0.07
+"""From this length down the exact form is asked where the terms as written do not tell."""
 MAX_BOXES = 600
 
 
 def no_dead_zone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
     """The slope is not zero, nor under 1e-6 in size, all over a stretch."""
-    for side in analysis.sides:
+    for side in analysis.distinct:
         for piece, slope in zip(side.pieces, side.slopes):
             if slope.is_zero:
                 name = analysis.axis
@@ -36,7 +38,7 @@ def no_dead_zone(analysis: Analysis, parameters: PARAMETERS) -> Finding:
                 witness = Witness(where(side.label, name, str(q), parameters), "0", f"the slope is zero {whole}")
                 detail = f"{at_label(analysis, side)}the loss is flat {whole}: nothing is learned there"
                 return Finding("no_dead_zone", REFUTED, detail, method="exact algebra", witness=witness)
-    for side in analysis.sides:
+    for side in analysis.distinct:
         found = _Scan(analysis, side).run()
         if found is not None:
             low, high = found
@@ -66,12 +68,13 @@ class _Scan:
     def run(self) -> tuple[float, float] | None:
         """A stretch that is too flat, or None if there is none."""
         slopes = self.analysis.slopes(self.side, False)
-        for piece, slope in zip(self.side.pieces, slopes):
+        for i, (piece, slope) in enumerate(zip(self.side.pieces, slopes)):
             low, high = max(self._pred(piece.low), MARGIN), min(self._pred(piece.high), 1 - MARGIN)
             if low < high:
+                curve = SlopeBalls(self.analysis, self.side, i, slope, False)
                 for a, b in ((low, min(high, 0.5)), (max(low, 0.5), high)):
                     if a < b:
-                        self._boxes(slope, a, b)
+                        self._boxes(curve, a, b)
         stretch: tuple[float, float] | None = None
         for a, b in sorted(self.small):
             stretch = (stretch[0], b) if stretch is not None and a <= stretch[1] else (a, b)
@@ -92,7 +95,7 @@ class _Scan:
             return x
         return 1 / (1 + exp(-x)) if x > -700 else 0.0
 
-    def _boxes(self, slope: Element, low: float, high: float) -> None:
+    def _boxes(self, curve: SlopeBalls, low: float, high: float) -> None:
         signs = self.side.signs
         chart = signs.chart if self.analysis.score or high <= 0.5 else signs.mirrored
         stack = [(low, high)]
@@ -103,7 +106,9 @@ class _Scan:
                 signs.budget.spend()
                 if self.boxes > MAX_BOXES:
                     return
-                size = self._size(chart, slope, a, b)
+                size = self._size(chart, curve, a, b)
+                if b - a <= COARSE and (size is None or not (size > FLAT or size < FLAT)):
+                    size = self._size(chart, curve, a, b, exact=True)
                 if size is not None and size > FLAT:
                     self.large.append((a, b))
                 elif size is not None and size < FLAT:
@@ -113,19 +118,16 @@ class _Scan:
                     stack += [(m, b), (a, m)]
                 else:
                     m = (a + b) / 2
-                    size = self._size(chart, slope, m, m)
+                    size = self._size(chart, curve, m, m, exact=True)
                     if size is not None and size > FLAT:
                         self.large.append((m, m))
 
-    def _size(self, chart: Chart, slope: Element, a: float, b: float) -> arb | None:
+    def _size(self, chart: Chart, curve: SlopeBalls, a: float, b: float, exact: bool = False) -> arb | None:
         if self.analysis.score:
             t = arb(log(a / (1 - a))).union(arb(log(b / (1 - b))))
         elif chart.mirrored:
             t = arb(1 - b).union(arb(1 - a))
         else:
             t = arb(a).union(arb(b))
-        try:
-            size = abs(chart.sized(slope, t))
-        except (ZeroDivisionError, ValueError):
-            return None
-        return size if size.is_finite() else None
+        found = curve.by_field(chart, t, 0, 64) if exact else curve.around(chart, t, 0, 64)
+        return None if found is None else abs(found[0])

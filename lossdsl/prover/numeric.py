@@ -13,8 +13,10 @@ from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
-Row = tuple[list[Any], int, tuple[tuple[int, int], ...]]
-Plan = tuple[list[Row], int, tuple[int, ...]]
+Row = tuple[list[Any], list[Any], int, tuple[tuple[int, int], ...]]
+Plan = tuple[list[Row], tuple[int, ...], tuple[int, ...]]
+LONGEST = 16
+"""Series of constants are as long as any that they meet: the shortest one decides how long a result is known."""
 NUMBER_BITS = 2200
 """Precision of numbers such as log 2 that are worked into coefficients: above any at which they are used."""
 
@@ -53,8 +55,8 @@ class Chart:
     def _plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
 
-        The second thing is one more than the place of the last kernel, the third the exponentials. For those in `flips`
-        powers are counted from the highest one down.
+        The coefficients are there as balls and as series. The second thing is which kernels the value needs, in order,
+        the third the exponentials. For those in `flips` powers are counted from the highest one down.
         """
         kept = self._plans.get((id(f), flips))
         if kept is not None and kept[0] is f:
@@ -71,19 +73,37 @@ class Chart:
             row = groups.setdefault(varying, {})
             row[monomial[0]] = row[monomial[0]] + c if monomial[0] in row else c
         rows: list[Row] = []
-        last = 0
+        needed: set[int] = set(flips)
         for kernels, row in groups.items():
             low, high = min(row), max(row)
             coefficients = [_ball(row[e]) if e in row else None for e in range(high, low - 1, -1)]
             powers = tuple((i, e) for i, e in enumerate(kernels) if e)
-            if powers:
-                last = max(last, powers[-1][0] + 1)
-            rows.append((coefficients, low, powers))
+            needed.update(i for i, _ in powers)
+            with precision(NUMBER_BITS, LONGEST):
+                lines = [None if c is None else arb_series([c]) for c in coefficients]
+            rows.append((coefficients, lines, low, powers))
         kinds = self.field.kernels
-        used = {i for _, _, powers in rows for i, _ in powers if kinds[i].kind == "exp"}
-        plan = rows, last, tuple(sorted(used))
+        used = {i for _, _, _, powers in rows for i, _ in powers if kinds[i].kind == "exp"}
+        for i in tuple(needed):
+            needed.update(self._inside(i))
+        plan = rows, tuple(sorted(needed)), tuple(sorted(used))
         self._plans[id(f), flips] = (f, plan)
         return plan
+
+    def _inside(self, i: int) -> tuple[int, ...]:
+        """The kernels that a kernel is made of, at any depth."""
+        kernel = self.field.kernels[i]
+        if self._number(i) is not None:
+            return ()
+        if kernel.kind == "exp":
+            assert kernel.inner is not None
+            return self.needs(kernel.inner)
+        return self._plan(kernel.poly)[1]
+
+    def needs(self, a: Element) -> tuple[int, ...]:
+        """The kernels that an element needs, in order."""
+        above, below = self._plan(a.n)[1], self._plan(a.d)[1]
+        return above if above == below or not below else tuple(sorted({*above, *below}))
 
     def _fold(self, powers: tuple[int, ...], c: Any) -> tuple[tuple[int, ...], Any]:
         """A coefficient with the kernels multiplied in that are numbers, such as log 2."""
@@ -118,7 +138,10 @@ class Chart:
     def poly(self, f: Poly, t: Any, kernels: list[Any], flips: tuple[int, ...] = ()) -> Any:
         """The value of a polynomial, given that of the kernels; t is a ball or a series."""
         total: Any = None
-        for coefficients, low, powers in self._plan(f, flips)[0]:
+        series = isinstance(t, arb_series)
+        known: dict[tuple[int, int], Any] = {}
+        for balls, lines, low, powers in self._plan(f, flips)[0]:
+            coefficients = lines if series else balls
             acc = coefficients[0]
             for c in coefficients[1:]:
                 acc = acc * t
@@ -126,12 +149,19 @@ class Chart:
                     acc = acc + c
             if low:
                 acc = acc * power(t, low)
-            for i, e in powers:
-                acc = acc * (kernels[i] if e == 1 else power(kernels[i], e))
+            for factor in powers:
+                i, e = factor
+                if e == 1:
+                    acc = acc * kernels[i]
+                    continue
+                raised = known.get(factor)
+                if raised is None:
+                    raised = known[factor] = power(kernels[i], e)
+                acc = acc * raised
             total = acc if total is None else total + acc
         if total is None:
             total = arb(0)
-        if isinstance(t, arb_series) and not isinstance(total, arb_series):
+        if series and not isinstance(total, arb_series):
             total = arb_series([total])
         return total
 
@@ -176,29 +206,31 @@ class Chart:
             return n
         return n / self.poly(a.d, t, kernels)
 
-    def kernels(self, t: Any, upto: int | None = None) -> list[Any]:
-        """The values of the field's kernels at t, the first `upto` of them."""
-        values: list[Any] = []
-        for i, kernel in enumerate(self.field.kernels[:upto]):
+    def kernels(self, t: Any, needed: tuple[int, ...] | None = None) -> list[Any]:
+        """The values of the field's kernels at t, by place: of those in `needed`, or of all."""
+        kinds = self.field.kernels
+        values: list[Any] = [None] * len(kinds)
+        for i in range(len(kinds)) if needed is None else needed:
+            kernel = kinds[i]
             number = self._number(i)
             if number is not None:
-                values.append(number)  # folded into coefficients already; only its place counts
+                values[i] = number  # folded into coefficients already
             elif kernel.kind == "exp":
                 assert kernel.inner is not None
-                values.append(self.element(kernel.inner, t, values).exp())
+                values[i] = self.element(kernel.inner, t, values).exp()
             else:
                 u = self.poly(kernel.poly, t, values)
                 if kernel.kind == "log":
-                    values.append(u.log())
+                    values[i] = u.log()
                 elif kernel.n == 2:
-                    values.append(u.sqrt())
+                    values[i] = u.sqrt()
                 else:
-                    values.append((u.log() / kernel.n).exp())
+                    values[i] = (u.log() / kernel.n).exp()
         return values
 
     def value(self, a: Element, t: Any) -> Any:
         """An element at t."""
-        return self.element(a, t, self.kernels(t, self.count(a)))
+        return self.element(a, t, self.kernels(t, self.needs(a)))
 
     def poly_value(self, f: Poly, t: Any) -> Any:
         """A polynomial at t."""
@@ -209,7 +241,7 @@ class Chart:
         exponentials = self._plan(f)[2]
         if not exponentials:
             return ()
-        values = self.kernels(t, exponentials[-1])
+        values = self.kernels(t, self._plan(f)[1])
         out = []
         for i in exponentials:
             inner = self.field.kernels[i].inner
@@ -220,7 +252,7 @@ class Chart:
 
     def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:
         """A positive multiple of a polynomial at t: divided by the highest powers of the exponentials in `flips`."""
-        kernels = self.kernels(t, max(self._plan(f)[1], *(i + 1 for i in flips), 0))
+        kernels = self.kernels(t, self._plan(f, flips)[1])
         if not flips:
             return self.poly(f, t, kernels)
         small = list(kernels)
@@ -236,7 +268,7 @@ class Chart:
         if not flips:
             return self.value(a, t)
         value = self.scaled(a.n, t, flips) / self.scaled(a.d, t, flips)
-        kernels = self.kernels(t, self.count(a))
+        kernels = self.kernels(t, tuple(sorted({*self.needs(a), *(j for i in flips for j in self._inside(i))})))
         above, below = a.n.degrees(), a.d.degrees()
         for i in flips:
             inner = self.field.kernels[i].inner
@@ -245,10 +277,6 @@ class Chart:
             if more:
                 value = value * (self.element(inner, t, kernels) * more).exp()
         return value
-
-    def count(self, a: Element) -> int:
-        """How many of the first kernels an element needs."""
-        return max(self._plan(a.n)[1], self._plan(a.d)[1])
 
 
 def _ball(c: Any) -> Any:

@@ -15,10 +15,12 @@ from flint import arb, fmpq
 from lossdsl.prover.analysis import Analysis, Side, refine
 from lossdsl.prover.extremes import limit
 from lossdsl.prover.field import Element
+from lossdsl.prover.jets import mixed_along
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import towards
+from lossdsl.prover.signs import Balls
 from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
 
@@ -201,12 +203,12 @@ def _pulls_apart(analysis: Analysis, sides: tuple[Side, Side]) -> bool:
     if _ordered(analysis, sides) is not None:
         return False
     rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes)))
-    for low, high, (d0, d1) in rows:
+    for (low, high, (d0, d1)), balls in zip(rows, _balls(analysis, sides, fmpq(1), fmpq(1))):
         for a, b in _halves(low, high, half):
             left = compare(b, half) <= 0
             pull = d1 if left else d0
-            pulls = all(part.sign != 0 for part in signs.of(pull, a, b))
-            for part in signs.of(analysis.field.add(d0, d1), a, b):
+            pulls = all(part.sign != 0 for part in signs.of(pull, a, b, _balls_of(sides[left], balls[1][left])))
+            for part in signs.of(analysis.field.add(d0, d1), a, b, balls[0]):
                 if part.sign == (1 if left else -1) or (part.sign == 0 and not pulls):
                     return False
     # Next to 1/2 the sum has to vanish from both sides, else a kink may hold the minimum at 1/2 itself.
@@ -217,6 +219,17 @@ def _pulls_apart(analysis: Analysis, sides: tuple[Side, Side]) -> bool:
         if not total.is_zero and signs.at(total, half) != 0:
             return False
     return all(d.is_zero is False and signs.at(d, half) != 0 for d in (after[1], before[0]))
+
+
+def _balls(analysis: Analysis, sides: tuple[Side, Side], a: fmpq, b: fmpq) -> Iterator[tuple[Balls, list[int]]]:
+    """Stretch by stretch, what gives balls around a d0 + b d1 there, and the numbers of the two pieces."""
+    zero, one = sides
+    for _, _, (i, j) in refine(analysis, (zero, list(range(len(zero.pieces)))), (one, list(range(len(one.pieces))))):
+        yield lambda i=i, j=j: mixed_along((a, zero.jets(i)), (b, one.jets(j))), [i, j]  # type: ignore[misc]
+
+
+def _balls_of(side: Side, i: int) -> Balls:
+    return lambda: side.along(i)
 
 
 def _halves(low: Point, high: Point, half: Point) -> Iterator[tuple[Point, Point]]:
@@ -233,11 +246,12 @@ def _turned_away(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, parame
     field, half = analysis.field, analysis.half
     e, rest = field.constant(eta), field.constant(1 - eta)
     want_high = eta > fmpq(1, 2)
-    for low, high, (d0, d1) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
+    rows = refine(analysis, (zero, zero.slopes), (one, one.slopes))
+    for (low, high, (d0, d1)), (balls, _) in zip(rows, _balls(analysis, sides, 1 - eta, eta)):
         slope = field.add(field.mul(e, d1), field.mul(rest, d0))
         for a, b in _halves(low, high, half):
             if (compare(a, half) >= 0) == want_high:
-                if analysis.signs.find(slope, a, b, -1 if want_high else 1) is not None:
+                if analysis.signs.find(slope, a, b, -1 if want_high else 1, balls) is not None:
                     return None
     q = half.low
     why = "from pred = 1/2 towards the right side the expected loss never falls"
@@ -260,12 +274,13 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
     right: list[arb] = []
     wrong: list[tuple[arb, fmpq, Element]] = []
     rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, values[0]), (one, values[1])))
-    for k, (low, high, (d0, d1, f0, f1)) in enumerate(rows):
+    mixed = _balls(analysis, sides, 1 - eta, eta)
+    for k, ((low, high, (d0, d1, f0, f1)), (balls, _)) in enumerate(zip(rows, mixed)):
         slope = field.add(field.mul(e, d1), field.mul(rest, d0))
         loss = field.add(field.mul(e, f1), field.mul(rest, f0))
         for a, b in _halves(low, high, half):
             on_right = (compare(a, half) >= 0) == want_high
-            parts = signs.of(slope, a, b)
+            parts = signs.of(slope, a, b, balls)
             for part in parts:
                 for point, is_end in (
                     (part.low, k == 0 and part.low is low),

@@ -16,6 +16,7 @@ from flint import arb, arb_series, fmpq
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Poly, poly_key
+from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import MAX_BOXES, Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, compare, float_of, rational_point, simplest_between
@@ -26,15 +27,19 @@ if TYPE_CHECKING:
 SHORT = 1e-6
 """Where a sign next to an open end cannot be shown, the rest of the axis begins here, in pred."""
 SHORT_SCORE = 13.9
+PATIENCE = 4
 THINNEST = 2.0**-44
 
 
 class Search:
     """The zeros of one polynomial between two places, by expansions at the ends and boxes between them."""
 
-    def __init__(self, signs: Signs, g: Poly, low: Point, high: Point) -> None:
+    def __init__(self, signs: Signs, g: Poly, low: Point, high: Point, along: Along | None = None) -> None:
         self.signs = signs
         self.g = g
+        # Another function that vanishes where g does: g divides the numerator of its exact form.
+        self.along = along
+        self.missed = 0
         self.low = low
         self.high = high
         self.boxes = 0
@@ -111,6 +116,16 @@ class Search:
             bits = 80 + (int(-2 * log2(a)) if 0 < a < 1 else 0)
             with precision(bits):
                 box = arb(a).union(arb(b))
+                if self.along is not None:
+                    known = self._excluded(self.along, box, a, b, mirrored, bits)
+                    self.missed += 1 if known is False else -1
+                    if known:
+                        continue
+                    if known is None:
+                        self._bracket(chart, a, b, mirrored)
+                        continue
+                    if self.missed > PATIENCE:
+                        self.along = None  # where much cancels, the terms as written say little
                 flips = self._flips(chart, arb(a / 2 + b / 2))
                 v = self._series(chart, box, flips)
                 if v is not None:
@@ -138,6 +153,19 @@ class Search:
             m = _split(a, b, self.signs.score)
             stack.append((m, b))
             stack.append((a, m))
+
+    def _excluded(self, along: Along, box: arb, a: float, b: float, mirrored: bool, bits: int) -> bool | None:
+        """True: no zero in the box. None: one at most, and a simple one. False: nothing is known."""
+        v = along.on(box, mirrored, 1, bits)
+        if v is None:
+            return False
+        if sign_of_ball(v[0]):
+            return True
+        if sign_of_ball(v[1]):
+            return None
+        m = a / 2 + b / 2
+        middle = along.on(arb(m), mirrored, 0, bits)
+        return middle is not None and bool(sign_of_ball(middle[0] + v[1] * (box - arb(m))))
 
     def _edge_germ(self, a: float, b: float, mirrored: bool) -> bool:
         """Whether the box lies next to a rational end of the piece, where an expansion proves one sign."""
@@ -194,9 +222,7 @@ class Search:
             m = (a + b) / 2
             low, high = a, b
             with precision(128):
-                flips = self._flips(chart, arb(m))
-                wide = self._series(chart, arb(a).union(arb(b)), flips)
-                middle = self._series(chart, arb(m), flips)
+                wide, middle = self._both(chart, a, m, b, mirrored)
                 if wide is not None and middle is not None and sign_of_ball(wide[1]):
                     root = arb(m) - middle[0] / wide[1]
                     low, high = nextafter(float(root.lower()), -inf), nextafter(float(root.upper()), inf)
@@ -206,6 +232,16 @@ class Search:
                 low, high = (m, b) if sign == left else (a, m) if sign else (m, m)
             a, b = low, high
         return a, b
+
+    def _both(self, chart: Chart, a: float, m: float, b: float, mirrored: bool) -> tuple[Any, Any]:
+        """Value and slope on [a, b] and at m, of one function that has the zero."""
+        box = arb(a).union(arb(b))
+        if self.along is not None:
+            wide, middle = self.along.on(box, mirrored, 1, 128), self.along.on(arb(m), mirrored, 0, 128)
+            if wide is not None and middle is not None and sign_of_ball(wide[1]):
+                return wide, middle
+        flips = self._flips(chart, arb(m))
+        return self._series(chart, box, flips), self._series(chart, arb(m), flips)
 
     def _tightener(self) -> Any:
         signs, g = self.signs, self.g

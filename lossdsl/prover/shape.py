@@ -145,7 +145,7 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
     name = "convex_score" if in_score else "convex_pred"
     variable = "score" if in_score else "pred"
     strict = True
-    for side in analysis.sides:
+    for side in analysis.distinct:
         slopes = analysis.slopes(side, in_score)
         for joint, left, right in zip(side.joints, side.slopes, side.slopes[1:]):
             if side.can_jump:
@@ -195,7 +195,7 @@ def _bends_down(
 
 def bounded_gradient(analysis: Analysis, parameters: PARAMETERS) -> Finding:
     """The slope in score is bounded on the whole axis."""
-    for side in analysis.sides:
+    for side in analysis.distinct:
         slopes = analysis.slopes(side, True)
         for high in (False, True):
             end = analysis.end(high)

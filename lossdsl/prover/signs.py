@@ -12,6 +12,7 @@ What none of them decides raises `Undecided`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from flint import arb, fmpq
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import Ends
 from lossdsl.prover.field import Element, Field, Poly, PolyKey, only_x, poly_key, univariate
+from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
 from lossdsl.prover.places import inside as probes_between
@@ -27,6 +29,8 @@ from lossdsl.prover.points import Point, algebraic_roots, between, by_place, com
 from lossdsl.prover.roots import Search
 
 PRECISIONS = (64, 192, 640, 2048)
+Balls = Callable[[], "Along | None"]
+"""Makes what gives the balls around an element without the field, where that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Signs:
 
     # -- public questions ------------------------------------------------------------------------------------------
 
-    def of(self, a: Element, low: Point, high: Point) -> list[Part]:
+    def of(self, a: Element, low: Point, high: Point, along: Balls | None = None) -> list[Part]:
         """The open intervals of one sign that make up (low, high); the element vanishes between them."""
         if a.is_zero:
             return [Part(low, high, 0)]
@@ -75,7 +79,7 @@ class Signs:
             return [Part(low, high, sign * below)]
         cuts: list[Point] = []
         for g, _ in self.field.factor(a.n)[1]:
-            for root in self.roots(g, low, high):
+            for root in self.roots(g, low, high, along):
                 if not any(root is c or compare(root, c) == 0 for c in cuts):
                     cuts.append(root)
         cuts.sort(key=by_place)
@@ -102,7 +106,7 @@ class Signs:
         sign = self.at_number(a.n, q)
         return sign if not sign or a.d.is_one() else sign * self.at_number(a.d, q)
 
-    def find(self, a: Element, low: Point, high: Point, bad: int) -> fmpq | None:
+    def find(self, a: Element, low: Point, high: Point, bad: int, along: Balls | None = None) -> fmpq | None:
         """A rational where the element has the sign `bad`; None is a proof that there is none.
 
         Looks at a few places before it searches for roots, which costs more.
@@ -115,7 +119,7 @@ class Signs:
                         return q
                 except (ZeroDivisionError, ValueError):
                     continue
-        for part in self.of(a, low, high):
+        for part in self.of(a, low, high, along):
             if part.sign == bad:
                 return between(part.low, part.high)
         return None
@@ -279,8 +283,11 @@ class Signs:
     def inside(self, roots: list[Point], low: Point, high: Point) -> list[Point]:
         return [r for r in roots if compare(low, r) < 0 and compare(r, high) < 0]
 
-    def roots(self, g: Poly, low: Point, high: Point) -> list[Point]:
-        """All zeros in (low, high) of an irreducible polynomial in x and kernels."""
+    def roots(self, g: Poly, low: Point, high: Point, along: Balls | None = None) -> list[Point]:
+        """All zeros in (low, high) of an irreducible polynomial in x and kernels.
+
+        `along` gives balls around an element whose numerator the polynomial divides: it vanishes at all these zeros.
+        """
         if only_x(g):
             self.methods.add("roots")
             return self.inside(algebraic_roots(univariate(g)), low, high)
@@ -291,7 +298,7 @@ class Signs:
         found = self._roots.get(key)
         if found is None:
             self._seen += [low, high]
-            found = self._roots[key] = Search(self, g, low, high).run()
+            found = self._roots[key] = Search(self, g, low, high, along() if along is not None else None).run()
         self.short = self.short or found[1]
         return found[0]
 

@@ -110,6 +110,12 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
     "a proof on a part counts as a proof": (
         swap(verdict, "proof", always_short_of_nothing),
         ("label/(3+log(1-log(pred))*log(pred)*pred) + pred", "domain", "undecided")),
+    "intervals find everything positive": (
+        swap(cells._Cutter, "_glance", lambda self, cell, args: 1),
+        ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
+    "boxes around the terms are always free of zeros": (
+        swap(roots.Search, "_excluded", lambda *args: True),
+        ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "the sum of slopes does not matter": (
         swap(probability, "_pulls_apart", lambda *args: True),
         ("maxr", "calibrated", "refuted")),
