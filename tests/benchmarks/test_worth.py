@@ -1,0 +1,104 @@
+"""The study of searched losses: what the search is shown, what is kept, what the table says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossdsl.recsys.data import load
+from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.settings import Settings
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture()
+def worth(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import worth
+
+    monkeypatch.setattr(worth, "dataset", lambda split: load("demo"))
+    return worth
+
+
+def row(kind: str, split: str, test: float, shift: float, **more: Any) -> dict[str, Any]:
+    draws = np.random.default_rng(0).normal(0.5, 0.01, 400) + shift
+    return {"kind": kind, "split": split, "metric": "auc", "test": test, "replicates": draws.tolist(), **more}
+
+
+def rows(*searched: float) -> list[dict[str, Any]]:
+    found = [
+        row("search", "rolling-1", t, t - 0.8, seed=k, budget="10m", found=f"loss {k}") for k, t in enumerate(searched)
+    ]
+    known = [row("baseline", "rolling-1", t, t - 0.8, loss=f"known {t}") for t in (0.79, 0.80, 0.78)]
+    return known + found
+
+
+def test_the_table_sets_the_median_against_the_best_known_loss_of_the_test(worth: Any) -> None:
+    text = worth.table(rows(0.81, 0.79, 0.83), "10m")
+    assert "| rolling-1 | auc | known 0.8 | 0.8000 | `loss 0` (3) | 0.8100 | +0.0100 (+1.3%) |" in text
+    # The same users are drawn for all, so what is left of the interval is the search seeds'.
+    assert "-0.0100 to +0.0300" in text
+
+
+def test_a_budget_has_a_table_of_its_own(worth: Any) -> None:
+    assert "rolling-1" not in worth.table(rows(0.81), "1m")
+
+
+def test_a_cell_is_made_once(worth: Any, tmp_path: Path) -> None:
+    made = []
+
+    def make() -> dict[str, Any]:
+        made.append(1)
+        return {"validation": 0.5, "test": 0.4}
+
+    for _ in range(2):
+        kept = worth.Kept(tmp_path / "r" / "worth.jsonl")
+        kept.cell({"split": "published", "loss": "bce"}, make)
+        kept.cell({"split": "published", "loss": "bce"}, make)
+    assert len(made) == 1 and json.loads((tmp_path / "r" / "worth.jsonl").read_text())["loss"] == "bce"
+
+
+def test_the_search_is_given_no_test_rows(worth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Dataset] = []
+
+    def search(settings: Any, *, data: Dataset, **rest: Any) -> Any:
+        shown.append(data)
+        return SimpleNamespace(best=None)
+
+    monkeypatch.setattr(worth, "search", search)
+    whole = load("demo")
+    noise = Rows(whole.test.user, whole.test.item[::-1].copy(), 1 - whole.test.label)
+    for data in (whole, replace(whole, test=noise)):
+        monkeypatch.setattr(worth, "dataset", lambda split, data=data: data)
+        with pytest.raises(SystemExit, match="nothing was found"):
+            worth.searched("rolling-1", 1, "10m", 1)
+    assert shown[0].fingerprint == shown[1].fingerprint
+    assert len(shown[0].test) == len(whole.validation)
+
+
+def test_tuning_offers_36_points_and_more_to_what_has_variants(worth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = worth.Lab("rolling-1", 1)
+    lab.settings = replace(Settings(dim=2, epochs=1, batch_size=4096), task="explicit").resolve()
+    # Stands for a training: best at the second variant, the last learning rate and the fifth L2.
+    wanted = ("two", lab.task.lrs[-1], lab.task.l2s[4])
+    monkeypatch.setattr(lab, "_train", lambda *place: (-sum(a != b for a, b in zip(place, wanted)), 1, None))
+    found = lab.tune(["one", "two"])
+    assert (found["formula"], found["lr"], found["l2_in_slopes"], found["points"]) == (*wanted, 48)
+    assert lab.tune(["two"])["points"] == 36 and not found["edge"]
+
+
+def test_a_cell_is_tested_with_fresh_seeds_on_the_same_draws(worth: Any) -> None:
+    lab = worth.Lab("rolling-1", 1)
+    lab.settings = replace(Settings(dim=2, epochs=1, batch_size=4096), task="explicit").resolve()
+    place = {"formula": "bce", "lr": 0.01, "l2_in_slopes": 1e-5}
+    one, two = lab.test(place), lab.test(place)
+    assert one == two and len(one["values"]) == lab.task.seeds == len(set(one["values"]))
+    assert len(one["replicates"]) == worth.REPLICATES and one["best_was_last"] == lab.task.seeds
+    assert np.mean(one["replicates"]) == pytest.approx(one["test"], abs=0.01)
