@@ -1,20 +1,19 @@
-"""RankNet by hand: the matrix products of its layers, and compiled loops for all that stands between them."""
+"""RankNet and DeepModel by hand: the matrix products of their layers, compiled loops for all that stands between."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from lossdsl.recsys import flat
+from lossdsl.recsys import flat, layers
 from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
-from lossdsl.recsys.kernels import JIT, chance
-from lossdsl.recsys.models import Masks, RankNet, build, epoch_seed
-from lossdsl.recsys.pairs import Plan
+from lossdsl.recsys.models import DeepModel, Masks, RankNet, build, epoch_seed
+from lossdsl.recsys.pairs import Plan, any_pair
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.slopes import Table, pair_slopes, row_slopes
 from lossdsl.recsys.steps import KINDS, Pace, step_dense
@@ -23,8 +22,41 @@ _CHUNK = 8192
 MOMENTS: dict[str, tuple[str, ...]] = {"gd": (), "adagrad": ("second",), "adam": ("first", "second")}
 
 
+@dataclass(frozen=True, eq=False)
+class Norm:
+    """A batch norm's parameters, their slopes, and its running statistics, as views."""
+
+    scale: Array
+    shift: Array
+    scale_slope: Array
+    shift_slope: Array
+    mean: Array
+    variance: Array
+    count: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A linear layer's parameters and their slopes, as views, and the batch norm behind it."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_slope: Tensor
+    bias_slope: Array
+    norm: Norm | None
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """What the way back has to know of a layer's activation: factors, and what its batch norm made."""
+
+    factor: Array
+    hat: Array | None
+    inverse: Array | None
+
+
 class MLPEngine:
-    """RankNet on the CPU without autograd; all parameters are views of one flat array, so a step is one loop."""
+    """RankNet or DeepModel on the CPU without autograd; a step is one loop over the one array of all parameters."""
 
     name = "fused"
 
@@ -32,7 +64,7 @@ class MLPEngine:
         self.settings = settings
         self.seed = seed
         model = build(settings, data, seed)
-        assert isinstance(model, RankNet) and settings.dropout is not None
+        assert isinstance(model, RankNet | DeepModel) and settings.dropout is not None
         self.names = {name: tuple(p.shape) for name, p in model.named_parameters()}
         self.weights = flat.joined([p.detach().numpy() for p in model.parameters()], np.dtype(settings.dtype))
         self.gradient = flat.like(self.weights)
@@ -41,9 +73,15 @@ class MLPEngine:
         self.keep = 1 - settings.dropout
         self.masks = Masks(0)
         self.w, self.g = (flat.named(numbers, self.names) for numbers in (self.weights, self.gradient))
-        count = (len(settings.layers or ()) + 1) * 3
-        stack = [k for k in range(0, count, 3)]  # linear layers stand at 0, 3, 6, …: activation and dropout between
-        self.layers = [tuple(_pair(part, f"stack.{k}") for part in (self.w, self.g)) for k in stack]
+        normed = isinstance(model, DeepModel)
+        self.leak = 0.0 if normed else 0.2
+        # What a batch norm remembers besides its parameters; nothing where there is none.
+        self.statistics = {
+            name: value.numpy().copy() for name, value in model.named_buffers() if "features" not in name
+        }
+        # A linear layer, (batch norm,) activation and dropout, and so on.
+        apart, hidden = (4 if normed else 3), len(settings.layers or ())
+        self.layers = [self._layer(k * apart, normed and k < hidden) for k in range(hidden + 1)]
         inputs = model.inputs
         self.tables = [
             None if table is None else np.asarray(table.detach().numpy())
@@ -53,6 +91,19 @@ class MLPEngine:
         self.width = inputs.width
         self.loss: Curves | None = None
         self._table: Table | None = None
+
+    def _layer(self, k: int, normed: bool) -> Layer:
+        w, g, norm = self.w, self.g, None
+        if normed:
+            name, kept = f"stack.{k + 1}", self.statistics
+            norm = Norm(
+                w[f"{name}.weight"], w[f"{name}.bias"], g[f"{name}.weight"], g[f"{name}.bias"],
+                kept[f"{name}.running_mean"], kept[f"{name}.running_var"], kept[f"{name}.num_batches_tracked"],
+            )  # fmt: skip
+        weight, bias, slope = (
+            torch.from_numpy(views[f"stack.{k}.{part}"]) for views, part in ((w, "weight"), (w, "bias"), (g, "weight"))
+        )
+        return Layer(weight, bias, slope, g[f"stack.{k}.bias"], norm)
 
     def use(self, loss: Curves) -> None:
         """Trains with this loss from now on."""
@@ -64,38 +115,30 @@ class MLPEngine:
         assert self.settings.batch_size is not None
         self.masks.restart(epoch_seed(self.seed, number))
         for start in range(0, len(order), self.settings.batch_size):
-            self._batch(rows, order[start : start + self.settings.batch_size], None)
+            numbers = order[start : start + self.settings.batch_size]
+            if len(numbers) == 1 and self.statistics:
+                continue  # batch norm has no variance of a single row
+            self._batch(rows, numbers, None)
 
     def epoch_pairs(self, rows: Rows, drawn: Plan, number: int = 0) -> None:
         """Trains once on the pairs of a plan."""
         self.masks.restart(epoch_seed(self.seed, number))
         for numbers, bounds in drawn.batches():
-            self._batch(rows, numbers, bounds)
+            # A batch without a pair is not looked at: no mask is drawn for it, and no running mean follows it.
+            if any_pair(rows.label[numbers], bounds):
+                self._batch(rows, numbers, bounds)
 
     def _batch(self, rows: Rows, numbers: Array, bounds: Array | None) -> None:
-        assert self.loss is not None
         user, item = rows.user[numbers], rows.item[numbers]
         context = None if rows.context is None else rows.context[numbers]
-        values, factors = self._forward(user, item, context, train=True)
+        values, passed = self._forward(user, item, context, train=True)
         slope = values[-1].numpy().reshape(-1)
-        label = rows.label[numbers]
+        label = rows.label[numbers].astype(slope.dtype)
         if bounds is None:
-            row_slopes(slope, label.astype(slope.dtype), self._table)
-        elif not pair_slopes(slope, label.astype(slope.dtype), bounds, self._table):
-            return
-        back = values[-1]
-        for k in range(len(self.layers) - 1, -1, -1):
-            (weight, _), (weight_slope, bias_slope) = self.layers[k]
-            torch.mm(back.t(), values[k], out=weight_slope)
-            _columns(back.numpy(), bias_slope.numpy())
-            if k > 0 or self.embeds:
-                back = torch.mm(back, weight)
-            if k > 0:
-                _times(back.numpy().reshape(-1), factors[k - 1].reshape(-1))
-        if self.embeds:
-            dim = self.settings.dim
-            _scatter(back.numpy(), user, self.g["inputs.user_vectors"], 0, dim)
-            _scatter(back.numpy(), item, self.g["inputs.item_vectors"], dim, dim)
+            row_slopes(slope, label, self._table)
+        else:
+            pair_slopes(slope, label, bounds, self._table)
+        self._backward(values, passed, user, item)
         s = self.settings
         decay, inside = (s.l2, s.l2_in_loss) if s.clip > 0 else (s.l2 + s.l2_in_loss, 0.0)
         self.step += 1
@@ -107,8 +150,8 @@ class MLPEngine:
 
     def _forward(
         self, user: Array, item: Array, context: Array | None, *, train: bool
-    ) -> tuple[list[Tensor], list[Array]]:
-        """What goes into each layer, and at last the scores; and by what each activation multiplied."""
+    ) -> tuple[list[Tensor], list[Passed]]:
+        """What goes into each layer, and at last the scores; and what each activation did."""
         first = np.empty((len(user), self.width), self.weights.dtype)
         parts: list[Any] = (
             [(self.w["inputs.user_vectors"], user), (self.w["inputs.item_vectors"], item)] if self.embeds else []
@@ -116,25 +159,55 @@ class MLPEngine:
         parts += [(table, index) for table, index in zip(self.tables, (user, item)) if table is not None]
         start = 0
         for table, index in parts:
-            _gather(table, index, first, start)
+            layers.gather(table, index, first, start)
             start += table.shape[1]
         if context is not None:
             first[:, start:] = context
-        values, factors = [torch.from_numpy(first)], []
-        for k, ((weight, bias), _) in enumerate(self.layers):
-            out = torch.addmm(bias, values[-1], weight.t())
-            if k < len(self.layers) - 1:
-                flat = out.numpy().reshape(-1)
-                share = 65536
-                if train and self.keep < 1:
-                    share = max(1, round(self.keep * 65536))
-                factor = np.empty_like(flat)
-                _activate(flat, factor, self.masks.seed, self.masks.drawn, share)
-                if share < 65536 or (train and self.settings.dropout):
-                    self.masks.drawn += len(flat)
-                factors.append(factor)
+        values, passed = [torch.from_numpy(first)], []
+        for layer in self.layers[:-1]:
+            out = torch.addmm(layer.bias, values[-1], layer.weight.t())
+            passed.append(self._activate(out.numpy(), layer.norm, train))
             values.append(out)
-        return values, factors
+        last = self.layers[-1]
+        values.append(torch.addmm(last.bias, values[-1], last.weight.t()))
+        return values, passed
+
+    def _activate(self, out: Array, norm: Norm | None, train: bool) -> Passed:
+        hat = inverse = None
+        if norm is not None and train:
+            hat, inverse = np.empty_like(out), np.empty_like(out[0])
+            layers.normalize(out, hat, inverse, norm.scale, norm.shift, norm.mean, norm.variance)
+            norm.count[...] += 1
+        elif norm is not None:
+            layers.rescale(out, norm.scale, norm.shift, norm.mean, norm.variance)
+        numbers = out.reshape(-1)
+        factor = np.empty_like(numbers)
+        share = max(1, round(self.keep * 65536)) if train and self.keep < 1 else 65536
+        layers.activate(numbers, factor, self.leak, self.masks.seed, self.masks.drawn, share)
+        if train and self.settings.dropout:
+            self.masks.drawn += len(numbers)
+        return Passed(factor, hat, inverse)
+
+    def _backward(self, values: list[Tensor], passed: list[Passed], user: Array, item: Array) -> None:
+        back = values[-1]
+        for k in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[k]
+            if k < len(passed):
+                layers.times(back.numpy().reshape(-1), passed[k].factor)
+            norm = layer.norm
+            if norm is not None:
+                # A bias before a batch norm moves nothing, so its slope is nought, and stays it here.
+                made = passed[k]
+                layers.unnormalize(back.numpy(), made.hat, made.inverse, norm.scale, norm.scale_slope, norm.shift_slope)
+            else:
+                layers.columns(back.numpy(), layer.bias_slope)
+            torch.mm(back.t(), values[k], out=layer.weight_slope)
+            if k > 0 or self.embeds:
+                back = torch.mm(back, layer.weight)
+        if self.embeds:
+            dim = self.settings.dim
+            layers.scatter(back.numpy(), user, self.g["inputs.user_vectors"], 0, dim)
+            layers.scatter(back.numpy(), item, self.g["inputs.item_vectors"], dim, dim)
 
     def scores(self, rows: Rows) -> Array:
         """The score of each row, in the dtype of the weights."""
@@ -151,7 +224,7 @@ class MLPEngine:
 
     def arrays(self) -> dict[str, Array]:
         """Copies of all that a restart needs, under the names that the torch engine uses too."""
-        out = dict(self.w)
+        out = {**self.w, **self.statistics}
         for name, moment in self.moments.items():
             out.update({f"{name}:{key}": view for key, view in flat.named(moment, self.names).items()})
         if self.moments:
@@ -160,62 +233,10 @@ class MLPEngine:
 
     def load(self, arrays: dict[str, Array]) -> None:
         """Goes back to what `arrays` gave."""
-        for name, view in self.w.items():
+        for name, view in (self.w | self.statistics).items():
             view[...] = arrays[name]
         for moment, numbers in self.moments.items():
             for name, view in flat.named(numbers, self.names).items():
                 view[...] = arrays.get(f"{moment}:{name}", 0)
         self.step = int(arrays.get("step", 0))
         self.gradient[:] = 0
-
-
-def _pair(views: dict[str, Array], layer: str) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(views[f"{layer}.weight"]), torch.from_numpy(views[f"{layer}.bias"])
-
-
-@numba.njit(**JIT)
-def _gather(table: Any, index: Any, out: Any, start: int) -> None:
-    for j in range(index.shape[0]):
-        for k in range(table.shape[1]):
-            out[j, start + k] = table[index[j], k]
-
-
-@numba.njit(**JIT)
-def _scatter(slope: Any, index: Any, out: Any, start: int, width: int) -> None:
-    for j in range(index.shape[0]):
-        for k in range(width):
-            out[index[j], k] += slope[j, start + k]
-
-
-@numba.njit(**JIT)
-def _columns(x: Any, out: Any) -> None:
-    for j in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            out[k] += x[j, k]
-
-
-@numba.njit(**JIT)
-def _times(x: Any, factor: Any) -> None:
-    for k in range(x.shape[0]):
-        x[k] *= factor[k]
-
-
-@numba.njit(**JIT)
-def _activate(x: Any, factor: Any, seed: Any, drawn: Any, share: int) -> None:
-    """LeakyReLU 0.2 and dropout in place; `factor` keeps by what each number was multiplied."""
-    n = x.shape[0]
-    up = x.dtype.type(65536 / share)
-    down = x.dtype.type(0.2) * up
-    zero = x.dtype.type(0.0)
-    if share == 65536:
-        for k in range(n):
-            factor[k] = up if x[k] > zero else down
-            x[k] *= factor[k]
-        return
-    least = np.uint32(share)
-    start = np.uint32(drawn)
-    for k in range(n):
-        f = up if x[k] > zero else down
-        f = f if chance(np.uint32(start + np.uint32(k)), seed) < least else zero
-        factor[k] = f
-        x[k] *= f

@@ -125,6 +125,16 @@ def pairs(label: Array, bounds: Array) -> tuple[Array, Array]:
 
 
 @numba.njit(**JIT)
+def any_pair(label: Any, bounds: Any) -> bool:
+    """Whether any of the groups that `bounds` cut `label` into holds two different labels."""
+    for g in range(bounds.shape[0] - 1):
+        for i in range(bounds[g] + 1, bounds[g + 1]):
+            if label[i] != label[bounds[g]]:
+                return True
+    return False
+
+
+@numba.njit(**JIT)
 def _count(label: Any, bounds: Any) -> int:
     count = 0
     for g in range(bounds.shape[0] - 1):

@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lossdsl.recsys.curves import Curves
 from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.models import build, reseed
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.pairs import Plan, pairs
 from lossdsl.recsys.settings import Settings
-from lossdsl.recsys.slopes import Table, pair_slopes, row_slopes
 
 # What torch calls a moment, and the name under which both engines keep it.
 _MOMENTS = {"gd": {}, "adagrad": {"sum": "second"}, "adam": {"exp_avg": "first", "exp_avg_sq": "second"}}
@@ -22,16 +20,11 @@ _CHUNK = 65_536
 
 
 class TorchEngine:
-    """A module, its optimizer, and epochs over rows or pairs.
+    """A module, its optimizer, and epochs over rows or pairs."""
 
-    `fused` takes the slopes of the loss from tables, in compiled loops on the CPU, instead of from autograd: a row of a
-    batch is scored once, and the slopes of its pairs are summed before the one backward pass.
-    """
+    name = "torch"
 
-    def __init__(
-        self, settings: Settings, data: Dataset, seed: int, device: str = "cpu", *, fused: bool = False
-    ) -> None:
-        self.name = "fused" if fused else "torch"
+    def __init__(self, settings: Settings, data: Dataset, seed: int, device: str = "cpu") -> None:
         self.settings = settings
         self.seed = seed
         self.device = torch.device(device)
@@ -39,61 +32,43 @@ class TorchEngine:
         self.dtype = torch.float64 if settings.dtype == "float64" else torch.float32
         self.optimizer = _optimizer(settings, list(self.model.parameters()))
         self.loss: Objective | None = None
-        self.curves: Curves | None = None
-        self._table: Table | None = None
         self._rows: tuple[Rows, tuple[Tensor, ...]] | None = None
 
-    def use(self, loss: Objective | Curves) -> None:
+    def use(self, loss: Objective) -> None:
         """Trains with this loss from now on."""
-        if isinstance(loss, Curves):
-            self.curves = loss
-            self._table = loss.table()
-        else:
-            self.loss = loss
+        self.loss = loss
 
     def epoch(self, rows: Rows, order: Array, number: int = 0) -> None:
         """Trains once on `rows[order]`, in batches in that order."""
         user, item, label, context = self._tensors(rows)
         self.model.train()
         reseed(self.model, self.seed, number)
-        assert self.settings.batch_size is not None
+        assert self.settings.batch_size is not None and self.loss is not None
         index = torch.from_numpy(np.asarray(order, np.int64)).to(self.device)
         for pick in index.split(self.settings.batch_size):
             if len(pick) == 1 and self.settings.model == "deepmodel":
                 continue  # batch norm has no variance of a single row
             score = self.model(user[pick], item[pick], None if context is None else context[pick])
-            if self.curves is not None:
-                slope = score.detach().clone()
-                row_slopes(slope.numpy(), label[pick].numpy(), self._table)
-                self._step(score, slope)
-            else:
-                assert self.loss is not None
-                self._step(self.loss.module(score=score, label=label[pick]))
+            self._step(self.loss.module(score=score, label=label[pick]))
 
     def epoch_pairs(self, rows: Rows, drawn: Plan, number: int = 0) -> None:
         """Trains once on the pairs of a plan; each row of a batch is scored once."""
         user, item, _, context = self._tensors(rows)
         self.model.train()
         reseed(self.model, self.seed, number)
+        assert self.loss is not None
         for numbers, bounds in drawn.batches():
-            pick = torch.from_numpy(numbers.astype(np.int64)).to(self.device)
-            if self.curves is not None:
-                score = self.model(user[pick], item[pick], None if context is None else context[pick])
-                slope = score.detach().clone()
-                if pair_slopes(slope.numpy(), rows.label[numbers], bounds, self._table):
-                    self._step(score, slope)
-                continue
-            assert self.loss is not None
             better, worse = pairs(rows.label[numbers], bounds)
             if not len(better):
                 continue
+            pick = torch.from_numpy(numbers.astype(np.int64)).to(self.device)
             score = self.model(user[pick], item[pick], None if context is None else context[pick])
             ahead, behind = (torch.from_numpy(side).to(self.device) for side in (better, worse))
             self._step(self.loss.pair(score[ahead] - score[behind]))
 
-    def _step(self, loss: Tensor, slope: Tensor | None = None) -> None:
+    def _step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward(slope)
+        loss.backward()
         inside, clip = self.settings.l2_in_loss, self.settings.clip
         if inside or clip:
             with torch.no_grad():

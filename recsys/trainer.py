@@ -99,13 +99,13 @@ class Trainer:
         fused = engine != "torch" and not why_not
         if fused and self.settings.model == "biasedmf":
             return FusedEngine(self.settings, self.data, self.seed)
-        if fused and self.settings.model == "ranknet":
+        if fused:
             from lossdsl.recsys.mlp import MLPEngine
 
             return MLPEngine(self.settings, self.data, self.seed)
         from lossdsl.recsys.torch_engine import TorchEngine
 
-        return TorchEngine(self.settings, self.data, self.seed, device, fused=fused)
+        return TorchEngine(self.settings, self.data, self.seed, device)
 
     def _not_fused(self, device: str) -> str:
         if device != "cpu":

@@ -123,6 +123,52 @@ def test_ranknet_with_moments_trains_alike(optimizer: str) -> None:
         assert distance("bce", chosen, made()) < 1e-7  # a step of Adam is a sign where a slope is only a crumb
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+def test_deepmodel_with_moments_trains_alike(optimizer: str) -> None:
+    """But for biases before a batch norm: they move nothing, and autograd finds crumbs where their slope is nought."""
+    chosen = Settings("deepmodel", dim=3, layers=(6, 4), dtype="float64", lr=0.01, batch_size=16, optimizer=optimizer)
+    one, two = (Trainer("bce", made(), chosen, engine=engine) for engine in ("fused", "torch"))
+    for _ in range(2):
+        one.epoch()
+        two.epoch()
+    np.testing.assert_allclose(one.scores("test"), two.scores("test"), rtol=1e-6, atol=1e-7)
+    ours, theirs = one.state().arrays, two.state().arrays
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        if "bias" not in name and "running_mean" not in name:
+            np.testing.assert_allclose(array, theirs[name], rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_a_state_of_deepmodel_goes_on_in_the_other_engine() -> None:
+    chosen = Settings("deepmodel", dim=3, layers=(6, 4), dtype="float64", lr=0.01, batch_size=16, optimizer="gd")
+    for first, then in (("fused", "torch"), ("torch", "fused")):
+        start, same, other = (Trainer("bce", made(), chosen, engine=engine) for engine in (first, first, then))
+        start.epoch()
+        for trainer in (same, other):
+            trainer.load(start.state())
+            trainer.epoch()
+        np.testing.assert_allclose(same.scores("test"), other.scores("test"), rtol=1e-9, atol=1e-12)
+        assert other.state().arrays["stack.1.num_batches_tracked"] == 2 * -(-70 // 16)
+
+
+def test_deepmodel_leaves_out_a_last_batch_of_one_row() -> None:
+    chosen = Settings("deepmodel", dim=2, layers=(4,), dtype="float64", lr=0.1, batch_size=23, optimizer="gd")
+    one, two = (Trainer("bce", made(), chosen, engine=engine) for engine in ("fused", "torch"))  # 70 = 3 * 23 + 1
+    one.epoch()
+    two.epoch()
+    assert one.state().arrays["stack.1.num_batches_tracked"] == two.state().arrays["stack.1.num_batches_tracked"] == 3
+    np.testing.assert_allclose(one.scores("test"), two.scores("test"), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["deepmodel", "ranknet"])
+def test_a_batch_without_a_pair_leaves_no_trace(model: str) -> None:
+    """Groups of two rows, of which many have one label only: masks and running means must not move for them."""
+    chosen = Settings(
+        model, dim=3, layers=(6,), dropout=0.5, pairs=True, dtype="float64", lr=0.1, batch_size=2, optimizer="gd"
+    )
+    assert distance("bce", chosen, made()) < 1e-9
+
+
 def test_ranknet_takes_features_alike() -> None:
     data = made()
     random = np.random.default_rng(0)
