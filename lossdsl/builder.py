@@ -105,6 +105,7 @@ class Builder:
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.powers: dict[int, tuple[int, int]] = {}
+        self._answers: dict[tuple[str, tuple[int, ...]], int] = {}
         self._index: dict[tuple[str, tuple[int, ...], Fraction | None, str | None], int] = {}
         self._signs: dict[int, int | None] = {}
         self._depth = 0
@@ -128,6 +129,13 @@ class Builder:
 
     def emit(self, op: str, *args: int) -> int:
         """The number of the step that does `op` on `args`, made now or found."""
+        asked = (op, args)
+        result = self._answers.get(asked)
+        if result is None:
+            result = self._answers[asked] = self._emit(op, args)
+        return result
+
+    def _emit(self, op: str, args: tuple[int, ...]) -> int:
         known = self._fold(op, args)
         if known is not None:
             return known
@@ -317,7 +325,7 @@ class Builder:
                     return None
                 found = inner
             elif isinstance(pattern, int):
-                if step.constant != pattern:
+                if step.constant is None or step.constant != pattern:
                     return None
             elif pattern == "label":
                 if not self._is_label(arg):

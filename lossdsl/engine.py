@@ -60,8 +60,9 @@ class Engine:
         self.pairwise = pairwise
         self.reduction = reduction
         self.backend = backend
-        self.border = Border(str(self.formula))
-        self.recipe: Recipe = (str(self.formula), None, trainable, pairwise, reduction, backend)
+        text = str(self.formula)
+        self.border = Border(text)
+        self.recipe: Recipe = (text, None, trainable, pairwise, reduction, backend)
         self.start = {b.name: float(b.value) for b in self.formula.tree.where if b.value is not None}
         used = names(self.formula.tree.root)
         self.needs_score = "score" in used

@@ -97,6 +97,7 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("x-(-z)", "x+z", ("sub", "x", ("neg", "z")), ("add", "x", "z")),
 )  # fmt: skip
 
+
 def _arguments(row: Rewrite) -> frozenset[str]:
     """Operations that have to be among the arguments; most rows fail this look, which costs nearly nothing."""
     return frozenset(str(p[0]) for p in row.match[1:] if isinstance(p, tuple))

@@ -133,7 +133,8 @@ class OnePass:
         self._constants: dict[tuple[bool, torch.dtype], tuple[Tensor, ...]] = {}
         self._share: tuple[int, torch.dtype, Tensor | None] = (-1, torch.float32, None)
         self._stepped = Stepped(program, reduction)
-        self._small = LARGE - 1 if self._two_logarithms else SMALL
+        # up to how many elements TorchScript is left out
+        self.small = LARGE - 1 if self._two_logarithms else SMALL
 
     def script(self, large: bool) -> tuple[Callable[..., tuple[Tensor, Tensor]], tuple[float, ...]]:
         """The TorchScript function and its constants, compiled when first asked for."""
@@ -145,7 +146,7 @@ class OnePass:
     def __call__(self, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and slope; `x` and `label` have one shape and one dtype, and carry no gradient."""
         n, dtype = x.numel(), x.dtype
-        if n <= self._small and x.is_cpu:
+        if n <= self.small and x.is_cpu:
             return self._stepped(x, label)
         large = self._two_logarithms and n >= LARGE
         function, numbers = self.script(large)

@@ -8,13 +8,14 @@ one more kind of operation costs three times as much as one more call.
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossdsl.program import Program, reachable
+from lossdsl.program import Program
 
 # Up to this many elements; beyond, it pays that TorchScript writes into buffers that nothing needs any more.
 SMALL = 8192
@@ -24,6 +25,14 @@ _add, _mul, _sum = torch.add, torch.mul, torch.sum
 
 def _clamp(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return torch.minimum(torch.maximum(x, low), high)
+
+
+_HALF = torch.tensor(0.5)
+_HALVES = {torch.float32: _HALF, torch.float64: _HALF.double()}
+
+
+def _tie(a: Tensor, b: Tensor) -> Tensor:
+    return torch.heaviside(torch.sub(a, b), _HALVES[a.dtype])
 
 
 def _lerp(weight: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -57,8 +66,7 @@ class Stepped:
         self._program = program
         self._reduction = reduction
         steps = program.steps
-        order = reachable(steps, (program.value, program.slope))
-        self._plan = [(*self._call(n), n) for n in order if steps[n].args]
+        self._plan = [(*self._call(n), n) for n in self._order() if steps[n].args]
         self._start: list[Any] = [None] * (len(steps) + 1)  # one more for an input that is not read
         places = {s.name: n for n, s in enumerate(steps) if s.op == "input"}
         self._x, self._label = places.get(program.axis, -1), places.get("label", -1)
@@ -69,10 +77,40 @@ class Stepped:
             not steps[program.slope].args or program.slope == program.value,
         ]
 
+    def _order(self) -> list[int]:
+        """The steps to take."""
+        steps = self._program.steps
+        needed = {self._program.value, self._program.slope}
+        for number in range(len(steps) - 1, -1, -1):
+            if number in needed:
+                needed.update(self._share_of_a_tie(number) or steps[number].args)
+        return sorted(needed)
+
+    def _share_of_a_tie(self, number: int) -> tuple[int, int] | None:
+        """(a, b) where the step is 0 for a < b, 1/2 for a = b and 1 for a > b: what a minimum's slope is made of.
+
+        Only where one of them is finite, since it is taken from a-b.
+        """
+        steps = self._program.steps
+        step = steps[number]
+        order = steps[step.args[0]] if step.op == "select" else step
+        inner = steps[step.args[2]] if step.op == "select" else step
+        if order.op not in ("lt", "gt") or inner.op != "select" or steps[inner.args[0]].op != "eq":
+            return None
+        a, b = order.args
+        first, tie, second = (steps[n].constant for n in (step.args[1], *inner.args[1:]))
+        if set(steps[inner.args[0]].args) != {a, b} or tie != Fraction(1, 2) or {first, second} != {0, 1}:
+            return None
+        if not any(steps[n].op == "sigmoid" or steps[n].name == "pred" for n in (a, b)):
+            return None
+        return (a, b) if (order.op == "lt") == (first == 0) else (b, a)
+
     def _call(self, number: int) -> tuple[Callable[..., Tensor], int, int, int]:
         """The function, and the registers of its arguments; -1 for one that there is not."""
         steps = self._program.steps
         op, args = steps[number].op, steps[number].args
+        if tie := self._share_of_a_tie(number):
+            return _tie, *tie, -1
         constant = [steps[a].constant is not None for a in args]
         a, b, c = (*args, -1, -1)[:3]
         if op == "div" and steps[a].constant == 1:

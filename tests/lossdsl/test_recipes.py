@@ -211,7 +211,8 @@ def train(base, loss):
     options = dict(
         data_path=".", dataset="tiny", load_col={"inter": ["user_id", "item_id"]}, epochs=2, train_batch_size=128,
         learning_rate=0.01, embedding_size=8, use_gpu=False, state="ERROR", seed=1, topk=[5], metrics=["NDCG"],
-        valid_metric="NDCG@5", eval_args={"split": {"RS": [8, 1, 1]}, "order": "RO", "group_by": "user", "mode": "full"},
+        valid_metric="NDCG@5",
+        eval_args={"split": {"RS": [8, 1, 1]}, "order": "RO", "group_by": "user", "mode": "full"},
     )
     config = Config(model=base.__name__, config_dict=options)
     init_seed(1, True)

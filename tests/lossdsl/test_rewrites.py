@@ -18,7 +18,7 @@ IDS = [f"{row.before} = {row.after}" for row in REWRITES]
 
 
 def as_formula_text(side: str) -> str:
-    """The rows speak of x and z; here x is the score and z some other function of it, u is pred, c and d are numbers."""
+    """The rows speak of x, z and u, and of numbers c and d; here x is the score, z and u are functions of it."""
     names = {"x": "score", "z": "tanh(score-0.3)", "u": "pred", "c": "0.01", "d": "0.3"}
     return re.sub(r"\b[xzucd]\b", lambda found: names[found[0]], side)
 

@@ -128,7 +128,7 @@ def test_value_and_slope_in_one_pass(how: str, reduction: str) -> None:
         program = lower(text)
         score, label = batch(LARGE if how == "large" else 20)
         one_pass = OnePass(program, reduction)
-        one_pass._small = 20 if how == "stepped" else 0
+        one_pass.small = 20 if how == "stepped" else 0
         kept = score.detach().clone(), label.clone()
         value, slope = one_pass(score.detach(), label)
         assert torch.equal(score, kept[0]) and torch.equal(label, kept[1])
@@ -151,3 +151,16 @@ def test_small_batches_go_step_by_step_and_large_ones_through_torchscript() -> N
     focal = OnePass(lower("focal"), "mean")
     focal(pred[:LARGE], torch.ones(LARGE))
     assert list(focal._functions) == [True]
+
+
+@pytest.mark.parametrize("text", ["min(pred,label)", "max(pred,label)", "min(label,pred)*pred", "label-max(label,pred)"])
+def test_ties_are_halves_step_by_step_and_in_torchscript(text: str) -> None:
+    pred, label = torch.tensor([0.25, 0.5, 0.75]), torch.full((3,), 0.5)
+    steps, script = OnePass(lower(text, "pred"), "none"), OnePass(lower(text, "pred"), "none")
+    script.small = -1
+    for one, other in zip(steps(pred, label), script(pred, label), strict=True):
+        assert torch.equal(one, other)
+    eager = compile(text, "eager", reduction="sum")
+    given = pred.clone().requires_grad_()
+    assert torch.equal(torch.autograd.grad(eager(given, label), given)[0], steps(pred, label)[1])
+    assert any(call[0].__name__ == "_tie" for call in steps._stepped._plan)
