@@ -17,6 +17,8 @@ from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.demo import demo
 from lossdsl.recsys.kernels import JIT
+from lossdsl.recsys.pairs import groups as gathered
+from lossdsl.recsys.pairs import plan
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.slopes import row_slopes
 from lossdsl.recsys.trainer import Trainer
@@ -235,17 +237,17 @@ def ranknet(data: Dataset) -> list[Figure]:
 
     sizes = [(32, 512), (512, 256), (256, 1)]
     weights = [torch.randn(a, b) for a, b in sizes]
-    batches = len(rows) / 128
+    lengths = [len(numbers) for numbers, _ in plan(gathered(rows), 128, 1).batches()]
 
     def products() -> None:
         """Forward, and both products of the backward pass, of every layer."""
         inputs = [torch.randn(128, a) for a, _ in sizes]
         outputs = [torch.randn(128, b) for _, b in sizes]
-        for _ in range(round(batches)):
+        for n in lengths:
             for x, w, y in zip(inputs, weights, outputs):
-                x @ w
-                y @ w.T
-                x.T @ y
+                x[:n] @ w
+                y[:n] @ w.T
+                x[:n].T @ y[:n]
 
     ours, theirs, bare = medians([lambda: trainer.epoch(rows), naive, products], rounds=3)
     print(f"RankNet (512, 256), {len(rows):,} rows: {ours * 1e3:.0f} ms")
