@@ -51,7 +51,7 @@ class Part:
 # BiasedMF before they get as good as any, so its patience is long.
 PARTS = {
     "biasedmf": Part("BiasedMF", "ml100k01-1-5", Settings(epochs=200, patience=25), 20),
-    "deepmodel": Part("DeepModel", "ml100k01-1-5", Settings(model="deepmodel", epochs=100, patience=10), 5),
+    "deepmodel": Part("DeepModel", "ml100k01-1-5", Settings(model="deepmodel", epochs=100, patience=20), 5),
     "ranknet": Part("RankNet", "ml100k01-1-5", Settings(model="ranknet", layers=(64, 32), epochs=100, patience=10), 5),
     "mq2008": Part(
         "RankNet, MQ2008", "mq2008", Settings(model="ranknet", layers=(64, 32), epochs=200, patience=15), 5, True
