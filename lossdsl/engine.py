@@ -76,7 +76,7 @@ class Engine:
         self.needs_score = self.needs_score or pairwise
         for axis in self._programs:
             self.formula_of(axis)  # now, because torch.compile would trace its making too
-        self.fast = backend in ("llvm", "auto") and _machine_code(self._programs["score"], backend)
+        self.fast = backend in ("llvm", "auto") and _machine_code(self._programs["score"], backend, text)
 
     def program(self, axis: Axis) -> Program:
         """The Program along one axis."""
@@ -138,10 +138,10 @@ class Engine:
         return self._kept[key]
 
 
-def _machine_code(program: Program, backend: str) -> bool:
+def _machine_code(program: Program, backend: str, formula: str) -> bool:
     if not llvm.applies(program):
         if backend == "llvm":
-            raise LossError("the llvm backend takes constant exponents and no trainable parameters")
+            raise LossError(f"the llvm backend takes constant exponents and no trainable parameters (loss `{formula}`)")
         return False
     try:
         fit = llvm.available()

@@ -8,6 +8,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -519,6 +520,77 @@ def test_invalid_losses_are_refused_and_undecided_ones_warned_of() -> None:
         lossdsl.Loss("-logsigmoid(score)", pairwise=True)
     with pytest.raises(LossError):
         Loss("-logsigmoid(score)")
+
+
+_FOCAL = "-label*(1-pred)^gamma*log(pred) - (1-label)*pred^gamma*log(1-pred) where gamma"
+_BCE = "-label*log(pred) - (1-label)*log(1-pred)"
+HALF = torch.full((4,), 0.5)
+WHOLE: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: compile("pred + 1/(1-1)"),
+     "cannot compute `1/(1-1)`: div of 1, 0 is no finite number (loss `pred + 1/(1-1)`)"),
+    (lambda: compile("label*log(0-1)*pred"),
+     "cannot compute `log(0-1)`: log of -1 is no finite number (loss `label*log(0-1)*pred`)"),
+    (lambda: compile("focal where gamma in [0,2]"),
+     f"the parameter `gamma` needs one value, not a range (loss `{_FOCAL} in [0, 2]`)"),
+    (lambda: compile("focal", params={"beta": 1}), f"there is no parameter `beta`; it has gamma (loss `{_FOCAL} = 2`)"),
+    (lambda: compile("focal", trainable=("beta",)),
+     f"there is no parameter `beta`; it has gamma (loss `{_FOCAL} = 2`)"),
+    (lambda: compile("focal", "llvm", trainable=("gamma",)),
+     f"the llvm backend takes constant exponents and no trainable parameters (loss `{_FOCAL} = 2`)"),
+    (lambda: Loss("pred*label"),
+     "the loss `pred*label` is invalid: uses_pred (at label 0 the loss does not change with pred: nothing to learn), "
+     "monotone (at label 1 the loss rises with pred everywhere, away from the label) refuted; "
+     'check="warn" or "off" lets it pass'),
+    (lambda: compile("mse")(HALF, HALF[:3]),
+     "pred has shape (4,) and label has shape (3,); they have to be equal (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(score=HALF, label=HALF, weight=HALF[:1]),
+     "score has shape (4,) and weight has shape (1,); they have to be equal (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(HALF.long(), HALF),
+     "pred and score have to be floating-point tensors (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(HALF.to(torch.complex64), HALF),
+     "pred has to be a tensor of real numbers, not torch.complex64 (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(HALF * 4, HALF),
+     "pred lies outside [0, 1]; raw scores are passed as score=... (loss `(label-pred)^2`)"),
+    (lambda: compile("mse", label="{0,1}")(HALF, HALF),
+     'label 0.5 is not in {0,1}; for soft labels pass label="[0,1]" when the loss is made (loss `(label-pred)^2`)'),
+    (lambda: compile("mse", label="[0,1]")(HALF, HALF * 3), "label 1.5 is not in [0,1] (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(HALF), "label is missing (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(label=HALF), "give pred=... or score=... (loss `(label-pred)^2`)"),
+    (lambda: compile("mse")(HALF, HALF, score=HALF), "give pred or score, not both (loss `(label-pred)^2`)"),
+    (lambda: compile("bpr")(HALF),
+     "a pairwise loss takes score=..., the difference of two scores, not pred (loss `-logsigmoid(score)`)"),
+    (lambda: compile("relu(1-score*label)")(HALF, HALF),
+     "the formula contains score, so pass score=..., not pred (loss `relu(1-score*label)`)"),
+    (lambda: compile("bce", pairwise=True)(score=HALF, label=HALF),
+     f"a pairwise loss takes no label; score is that of the better item less that of the other (loss `{_BCE}`)"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(WHOLE)))
+def test_the_whole_message(case: int) -> None:
+    call, message = WHOLE[case]
+    with pytest.raises(LossError) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_an_undecided_loss_warns_and_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "domain": SimpleNamespace(status="proved", detail=""),
+        "monotone": SimpleNamespace(status="undecided", detail="the time was up"),
+    }
+    report = SimpleNamespace(verdict="unknown", properties=found)
+    monkeypatch.setattr("lossdsl.checking.check", lambda *_, **__: report)
+    for how in ("error", "warn"):
+        with pytest.warns(UserWarning) as seen:
+            made = Loss("bce", check=how)
+        message = f"the loss `{_BCE}` is not proved valid: monotone (the time was up) undecided"
+        assert [str(w.message) for w in seen] == [message]
+        assert seen[0].filename == __file__
+        assert torch.isfinite(made(score=HALF, label=HALF.round()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Loss("bce", check="off")
 
 
 def test_a_module_shows_its_formula() -> None:

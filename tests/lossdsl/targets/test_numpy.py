@@ -47,7 +47,7 @@ def test_value_and_slope_stay_within_the_rounding_of_their_steps(
             assert abs(float(got) - right) <= slack or np.isinf(limit), (str(formula), axis, point, label, right)
 
 
-NAMED = ("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "exponential", "huber")
+NAMED = ("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "exponential", "huber", "bpr")
 
 
 @pytest.mark.parametrize("name", NAMED)

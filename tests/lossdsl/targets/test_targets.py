@@ -30,7 +30,10 @@ from lossdsl.testing import formulas
 
 SCORES = (-100.0, -50.0, -20.0, -3.0, -0.25, 0.125, 1.0, 5.0, 20.0, 50.0, 100.0)
 PREDS = (1e-30, 1e-6, 0.03125, 0.3, 0.5, 0.7, 0.99, 1 - 1e-6)
-NAMED = ("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "huber", "exponential")
+NAMED = (
+    *("bce", "mse", "focal", "maxr", "sumr", "logmin", "hinge", "squared_hinge", "huber", "exponential"),
+    *("bpr", "ccl", "predpredlabel"),
+)
 EVERY_OPERATION = (
     "log(1+pred) + log1p(pred) + exp(pred)-1 + expm1(pred) + sqrt(pred) + pred^1.7 + pred^-2 + tanh(3*pred)"
     " + sigmoid(pred) + logsigmoid(2*pred) + softplus(pred) + sign(pred-label) + abs(pred-0.2) + relu(0.4-pred)"
@@ -68,7 +71,8 @@ def torch_target(backend: str) -> Callable[[Formula, Program], Callable[[float, 
 
         def at(x: float, y: float) -> tuple[float, float]:
             given = torch.tensor([x], dtype=torch.float64, requires_grad=True)
-            value = loss(**{program.axis: given}, label=torch.tensor([y], dtype=torch.float64))
+            label = {} if formula.pairwise else {"label": torch.tensor([y], dtype=torch.float64)}
+            value = loss(**{program.axis: given}, **label)
             if value.requires_grad:
                 value.backward()
             return value.item(), 0.0 if given.grad is None else given.grad.item()
