@@ -30,6 +30,10 @@ class RandomStrategy:
     def observe(self, outcomes: Sequence[Outcome]) -> None:
         """Nothing to learn."""
 
+    def welcome(self, outcomes: Sequence[Outcome]) -> None:
+        """Known losses are treated as its own."""
+        self.observe(outcomes)
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """The generator."""
         return {}, {"rng": generator_state(self.rng)}

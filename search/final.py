@@ -54,9 +54,9 @@ class Difference:
 
 
 class FinalTest:
-    """Tests losses on rows that the search has never seen."""
+    """Tests losses on rows that the search has never seen; `recommender` is how to train, if not as the bench does."""
 
-    def __init__(self, data: Dataset, bench: Bench) -> None:
+    def __init__(self, data: Dataset, bench: Bench, recommender: Recommender | None = None) -> None:
         self.data, self.bench, self.training = data, bench, bench.settings.training
         self.validation, self.test = data.validation, data.test
         if bench.implicit:
@@ -70,7 +70,8 @@ class FinalTest:
             self.test = with_negatives(data.test, known, data.items, SAMPLED, seed + 1)
         rows = self.training.train_rows
         self.train = some_users(data.train, rows, bench.settings.seed) if 0 < rows < len(data.train) else data.train
-        self.recommender: Recommender = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
+        patient = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
+        self.recommender: Recommender = recommender or patient
 
     def run(self, name: str, text: str, *, scale: bool = True) -> Tested:
         """Choose L2 on validation, then train with every seed of the test.

@@ -58,6 +58,8 @@ class OriginalBench(Bench):
             patience=0,
         ).resolve()
         self.regularised = replace(self.recommender, l2_in_loss=2 * training.l2[0]).resolve()
+        # How the published program trains a recommender from scratch with a loss that was found.
+        self.third_phase = replace(self.regularised, patience=training.patience).resolve()
         self._local = threading.local()
         # Formulas that are at hand as trees; a thread takes them from here, other processes and machines read the text.
         self.trees: dict[str, Tree] = {}

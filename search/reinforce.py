@@ -69,12 +69,16 @@ class ControllerStrategy:
         """Pay the controller, and let the best into the slots."""
         assert self._drawn is not None
         pay = [self.pay(outcome) for outcome in outcomes]
+        self.welcome(outcomes)
+        self.learn(pay[: len(self._drawn.recipes)])
+        self._drawn = None
+
+    def welcome(self, outcomes: Sequence[Outcome]) -> None:
+        """Let the best into the slots."""
         for outcome in outcomes:
             if outcome.reward is not None and outcome.new:
                 self.recent.append(outcome.reward)
                 self.elite.add(outcome.reward, outcome.root)
-        self.learn(pay[: len(self._drawn.recipes)])
-        self._drawn = None
 
     def pay(self, outcome: Outcome) -> float:
         """What an outcome is worth to the controller."""

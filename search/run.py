@@ -16,6 +16,7 @@ from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.budget import Clock
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.gate import Gate, Judged
+from lossdsl.search.known import known_losses
 from lossdsl.search.ledger import Ledger, Trial
 from lossdsl.search.refine import shorter, tuned
 from lossdsl.search.settings import Settings
@@ -75,6 +76,12 @@ class Search:
             return self.clock.late(share)
 
         try:
+            if self.settings.seeded and self.batches == 0:
+                known = [Proposal(root, "known") for root in known_losses()]
+                outcomes = list(self._try(known[: self._left()], late))
+                if len(outcomes) < len(known):
+                    return
+                self.strategy.welcome(outcomes)
             while not late() and self._left() > 0:
                 proposals = self.strategy.propose(self.settings.ladder.batch)
                 outcomes = list(self._try(proposals[: self._left()], late))

@@ -157,7 +157,7 @@ class Settings:
     strategy: str = "controller"
     seed: int = 0
     budget: str = "10m"
-    seeded: bool = False
+    seeded: bool = False  # the known losses are its first proposals, and its result says so
     fingerprint: str = ""
     space: SpaceSettings = field(default_factory=SpaceSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)

@@ -52,6 +52,10 @@ class Strategy(Protocol):
         """What became of the last proposals."""
         ...
 
+    def welcome(self, outcomes: Sequence[Outcome]) -> None:
+        """What became of losses that were not its own, before its first proposal."""
+        ...
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays, and plain data for JSON, from which `restore` goes on."""
         ...

@@ -12,8 +12,10 @@ from lossdsl.equivalence import slope_key
 from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.training import train
 from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.evaluator import Evaluator
+from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import Ledger, Trial, read_trials
 from lossdsl.search.original import OriginalSearch, recommender_state
 from lossdsl.search.original_bench import OriginalBench, Step
@@ -136,3 +138,14 @@ def test_every_trial_has_the_provers_key(run: Path) -> None:
 def test_workers_change_nothing(run: Path, tmp_path: Path, data: Dataset) -> None:
     search(published(), run_dir=tmp_path / "three", data=data, budget="140trials", workers=3)
     assert same(list(read_trials(tmp_path / "three")), list(read_trials(run)))
+
+
+def test_the_result_is_tested_by_the_published_third_phase(data: Dataset) -> None:
+    settings = published("training.test_seeds=2", "training.epochs=6")
+    bench = OriginalBench(data, settings)
+    third = bench.third_phase
+    assert (third.optimizer, third.lr, third.l2, third.l2_in_loss, third.clip, third.patience, third.dim) == (
+        "gd", 0.01, 1e-4, 2e-4, 50.0, 100, 4)  # fmt: skip
+    tested = FinalTest(data, bench, third).run("bce", "bce", scale=False)
+    alone = train("bce", data, settings=third, seed=1000, seeds=2)
+    assert tested.values == pytest.approx(alone.metrics["auc"].values, abs=1e-12)

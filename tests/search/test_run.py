@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from lossdsl.checking import check
+from lossdsl.equivalence import slope_key
+from lossdsl.errors import LossError
 from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.search.bench import Bench, Job
 from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign
+from lossdsl.search.settings import Settings, assign, preset
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,26 @@ def test_every_strategy_stops_and_goes_on(strategy: str, source: str, tmp_path: 
     search(run_dir=tmp_path / "parts", data=data, budget="220trials", resume=True)
     assert same(trials(tmp_path / "whole"), trials(tmp_path / "parts"))
     assert source in {t.source for t in trials(tmp_path / "whole")}
+
+
+def test_a_seeded_run_starts_from_the_known_losses_and_says_so(tmp_path: Path, data: Dataset) -> None:
+    settings = small(seed=3, seeded=True)
+    search(settings, run_dir=tmp_path / "whole", data=data, budget="60trials")
+    found = trials(tmp_path / "whole")
+    names = [t for t in found if t.source == "known"]
+    assert found[: len(names)] == names and sum(t.fate == "trained" for t in names) >= 5
+    assert json.loads((tmp_path / "whole" / "best.json").read_text())["seeded"] is True
+    search(settings, run_dir=tmp_path / "parts", data=data, budget="40trials")
+    search(run_dir=tmp_path / "parts", data=data, budget="60trials", resume=True)
+    assert same(trials(tmp_path / "parts"), found)
+    with pytest.raises(LossError, match="starts from no known losses"):
+        search(replace(preset("autolossgen"), seeded=True), run_dir=tmp_path / "no", data=data, budget="10trials")
+
+
+def test_only_proved_losses_train_and_every_trial_has_the_provers_key(run: Path) -> None:
+    for trial in trials(run):
+        assert trial.hash == slope_key(trial.formula)
+        if trial.fate in ("trained", "duplicate"):
+            assert check(trial.formula).verdict == "valid"
+    twins = {t.hash for t in trials(run) if t.fate == "trained"}
+    assert len(twins) == sum(t.fate == "trained" for t in trials(run))
