@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings, merge
 
+DONE = "searches.jsonl"
 MARKS = (0.1, 0.25, 0.5, 1.0)  # shares of the cost at which the table looks
 
 
@@ -33,6 +35,15 @@ class Curve:
     valid_last: float
     final: float | None
     test: float | None
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "cost": self.cost.tolist(), "best": self.best.tolist()}
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Curve:
+        """The way back from `plain`."""
+        return cls(**{**data, "cost": np.array(data["cost"], np.float64), "best": np.array(data["best"], np.float64)})
 
     def at(self, cost: float) -> float:
         """The best reward at a cost; NaN before the first."""
@@ -121,12 +132,19 @@ def contest(
     workers: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> Contest:
-    """Run every strategy with every seed until it has trained on `rows` rows."""
+    """Run every strategy with every seed until it has trained on `rows` rows.
+
+    A search that is done is a line of `searches.jsonl` in the folder and is not run again; one that was interrupted
+    goes on. Seeds come first, so that a contest that is stopped has the same seeds of every strategy.
+    """
     if settings.preset:
         raise LossError("strategies are compared in the practical search, not in a preset")
-    curves = []
-    for strategy in strategies:
-        for seed in seeds:
+    folder.mkdir(parents=True, exist_ok=True)
+    done = _done(folder / DONE, rows)
+    for seed in seeds:
+        for strategy in strategies:
+            if (strategy, seed) in done:
+                continue
             place = folder / f"{strategy}-{seed}"
             chosen = merge(settings, {"strategy": strategy, "seed": seed}, "contest")
             config = place / "config.toml"
@@ -138,9 +156,25 @@ def contest(
                 resume=config.exists(),
                 workers=workers,
             )
-            curves.append(curve(place, strategy, seed, result.best))
-            say(f"{strategy} seed {seed}: {curves[-1].trained} trained of {curves[-1].trials} proposals")
+            found = done[strategy, seed] = curve(place, strategy, seed, result.best)
+            with (folder / DONE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"rows": rows, **found.plain()}) + "\n")
+            say(f"{strategy} seed {seed}: {found.trained} trained of {found.trials} proposals")
+    curves = [done[strategy, seed] for strategy in strategies for seed in seeds]
     return Contest(tuple(curves), float(rows))
+
+
+def _done(path: Path, rows: int) -> dict[tuple[str, int], Curve]:
+    """The searches of a contest of so many rows that are through; a last line that was cut off does not count."""
+    out: dict[tuple[str, int], Curve] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+            if line.endswith("\n"):
+                data = json.loads(line)
+                if data.pop("rows") == rows:
+                    found = Curve.read(data)
+                    out[found.strategy, found.seed] = found
+    return out
 
 
 def table(result: Contest) -> str:

@@ -34,6 +34,11 @@ def test_every_strategy_gets_the_same_training(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [*arguments, "--json", *options], standalone_mode=False)
     assert result.exception is None, result.output
     found = json.loads(result.stdout)
+    # A search that is through is not run again.
+    for place in tmp_path.glob("*/trials.jsonl"):
+        place.unlink()
+    again = CliRunner().invoke(command, [*arguments, "--json", *options], standalone_mode=False)
+    assert json.loads(again.stdout) == found and not list(tmp_path.glob("*/trials.jsonl"))
     assert [s["strategy"] for s in found["searches"]] == ["controller", "ppo", "evolution", "random"]
     for search in found["searches"]:
         assert search["cost"][-1] >= 200000
