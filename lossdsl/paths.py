@@ -41,8 +41,22 @@ def traced(x: Tensor) -> bool:
     )
 
 
+def _plain(x: Tensor, label: Tensor) -> bool:
+    """Two tensors of one shape and dtype, and nobody who looks at what is done with them or wants a label's slope."""
+    return (
+        type(x) in _PLAIN
+        and type(label) in _PLAIN
+        and x.dtype is label.dtype
+        and x.shape == label.shape
+        and (not label.requires_grad or label is x)
+        and _forward_ad._current_level < 0
+        and not (_transforms_active() or compiling())
+        and _jit_tracing() is None
+    )
+
+
 class Path:
-    """Conditions that both ways share."""
+    """What both ways hold."""
 
     def __init__(self, program: Program, reduction: str, formula: Differentiable, pairwise: bool) -> None:
         self.program = program
@@ -82,21 +96,15 @@ class KernelPath(Path):
             if label is None:
                 return None
         if not (
-            type(x) in _PLAIN
-            and type(label) in _PLAIN
+            _plain(x, label)
             and x.dtype is _single
-            and label.dtype is _single
             and x.is_cpu
             and label.is_cpu
-            and x.shape == label.shape
             and x.layout is _strided
             and x.is_contiguous()
             and label.is_contiguous()
-            and (not label.requires_grad or label is x)
             and x.numel()
-            and _forward_ad._current_level < 0
-            and not (_transforms_active() or compiling() or x.is_neg() or label.is_neg())
-            and _jit_tracing() is None
+            and not (x.is_neg() or label.is_neg())
         ):
             return None
         loss, slope = self.run(x, label)
@@ -143,18 +151,7 @@ class ScriptPath(Path):
             label = self._label(x, label)
             if label is None:
                 return None
-        if not (
-            type(x) in _PLAIN
-            and type(label) in _PLAIN
-            and x.dtype in _RANGE
-            and x.dtype is label.dtype
-            and x.shape == label.shape
-            and not x.is_meta
-            and (not label.requires_grad or label is x)
-            and _forward_ad._current_level < 0
-            and not (_transforms_active() or compiling())
-            and _jit_tracing() is None
-        ):
+        if not (_plain(x, label) and x.dtype in _RANGE and not x.is_meta):
             return None
         fixed = x.detach()
         if self._projects:
