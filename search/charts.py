@@ -1,4 +1,7 @@
-"""Pictures of a search as SVG text: points, steps and bars. Curves of losses are drawn by `lossdsl.web.picture`."""
+"""Pictures of a search as SVG text: points, steps and bars. Curves of losses are drawn by `lossdsl.web.picture`.
+
+A picture shrinks with the page, so there is room for the larger letters that the page's style gives it on a telephone.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from xml.sax.saxutils import escape
 from lossdsl.scales import scale, ticks, write
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 44
+LEFT, RIGHT, TOP, BOTTOM = 88, 16, 16, 56
+ROW = 44  # height of a bar with its words
 
 
 @dataclass(frozen=True)
 class Point:
-    """A mark at (x, y); `kind` is a class of the page's style, `title` shows when the pointer rests on it."""
+    """A mark at (x, y); `kind` is a class of the page's style, `title` shows when the pointer rests on it.
+
+    A `spot` is drawn over the line of steps, all others under it.
+    """
 
     x: float
     y: float
@@ -56,24 +63,30 @@ def plane(points: Sequence[Point], steps: Sequence[tuple[float, float]], x_name:
         if tick < 0:
             continue
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{write(tick)}</text>')
-    for p in points:
+        parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{write(tick)}</text>')
+
+    def mark(p: Point) -> str:
         inside = f"<title>{escape(p.title)}</title>" if p.title else ""
-        parts.append(f'<circle class="{p.kind}" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="3">{inside}</circle>')
+        return f'<circle class="{p.kind}" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="4">{inside}</circle>'
+
+    parts.extend(mark(p) for p in points if p.kind != "spot")
     if steps:
         path = f"M{x(steps[0][0]):.1f} {y(steps[0][1]):.1f}"
         for px, py in steps[1:]:
             path += f"H{x(px):.1f}V{y(py):.1f}"
         parts.append(f'<path class="best" d="{path}"/>')
+    parts.extend(mark(p) for p in points if p.kind == "spot")
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>')
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_name)}</text>')
     half = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text transform="translate(14 {half}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>')
+    parts.append(
+        f'<text class="up" transform="translate(14 {half}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>'
+    )
     return _svg(HEIGHT, f"{y_name} against {x_name}", parts)
 
 
 def bars(rows: Sequence[tuple[str, int]]) -> str:
-    """Counts as horizontal bars, each with its name before and its number behind.
+    """Counts as horizontal bars, each under its name and its number.
 
     >>> from lossdsl.search.charts import bars
     >>> bars([("trained", 3), ("filtered", 9)]).count("<rect")
@@ -82,15 +95,14 @@ def bars(rows: Sequence[tuple[str, int]]) -> str:
     if not rows:
         return '<p class="quiet">nothing to count</p>'
     most = max(count for _, count in rows) or 1
-    height, left = 28 * len(rows) + 8, 250
     parts = []
     for k, (name, count) in enumerate(rows):
-        top = 28 * k + 6
-        width = (WIDTH - left - 80) * count / most
-        parts.append(f'<text x="{left - 10}" y="{top + 14}" text-anchor="end">{escape(name)}</text>')
-        parts.append(f'<rect class="bar" x="{left}" y="{top}" width="{max(width, 1):.1f}" height="18"/>')
-        parts.append(f'<text x="{left + width + 8:.1f}" y="{top + 14}">{count}</text>')
-    return _svg(height, "counts", parts)
+        top = ROW * k
+        parts.append(f'<text x="0" y="{top + 20}">{escape(name)}</text>')
+        parts.append(f'<text x="{WIDTH}" y="{top + 20}" text-anchor="end">{count}</text>')
+        width = max(WIDTH * count / most, 1 if count else 0)
+        parts.append(f'<rect class="bar" x="0" y="{top + 27}" width="{width:.1f}" height="10"/>')
+    return _svg(ROW * len(rows), "counts", parts)
 
 
 def _svg(height: int, name: str, parts: Sequence[str]) -> str:

@@ -195,10 +195,17 @@ def as_csv(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
+def passed(rows: Sequence[Row]) -> list[Row]:
+    """One row for each formula that `loss_valid_check.py` would print, the highest count first."""
+    distinct = {r.formula: r for r in reversed(rows) if r.formula}
+    passing = [r for r in distinct.values() if r.valid_check is not None and r.valid_check > 1.2 * _POINTS]
+    return sorted(passing, key=lambda r: (-(r.valid_check or 0), r.epoch))
+
+
 def summary(rows: Sequence[Row]) -> str:
-    """Counts for people: how many formulas, how many the script lets pass, how many of those are losses."""
+    """For people: how many formulas, which ones the script lets pass, and what is true of them."""
     distinct = {r.formula: r for r in rows if r.formula}
-    passed = [r for r in distinct.values() if r.valid_check is not None and r.valid_check > 1.2 * _POINTS]
+    good = passed(rows)
 
     def counts(which: str, among: Sequence[Row]) -> str:
         found = Counter(getattr(r, which) for r in among)
@@ -207,8 +214,8 @@ def summary(rows: Sequence[Row]) -> str:
     lines = [f"{len(rows)} epochs, {len(distinct)} distinct formulas"]
     lines.append(f"as printed: {counts('printed', list(distinct.values()))}")
     lines.append(f"as trained: {counts('trained', list(distinct.values()))}")
-    lines.append(f"loss_valid_check.py lets {len(passed)} pass; of these as printed: {counts('printed', passed)}; "
-                 f"as trained: {counts('trained', passed)}")  # fmt: skip
+    lines.append(f"loss_valid_check.py lets {len(good)} pass; of these as printed: {counts('printed', good)}; "
+                 f"as trained: {counts('trained', good)}")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -229,6 +236,12 @@ def log_page(path: Path | str, rows: Sequence[Row]) -> str:
     both = [figure(f"distinct formulas, {name}", bars(Counter(getattr(r, key) for r in distinct).most_common()))
             for name, key in (("as printed", "printed"), ("as trained", "trained"))]  # fmt: skip
     parts.append(f'<div class="pair">{"".join(both)}</div>')
+    good = [[str(r.epoch), str(r.valid_check), escape(r.printed), escape(r.trained),
+             f"<code>{escape(r.formula)}</code>"] for r in passed(rows)]  # fmt: skip
+    if good:
+        words = f"<p class='quiet'>Of {2 * _POINTS} slopes more than {1.2 * _POINTS:.0f} have the good sign.</p>"
+        head = ("first epoch", "valid_check", "as printed", "as trained", "formula")
+        parts.append("<h2>What loss_valid_check.py lets pass</h2>" + words + table(head, good, (0, 1)))
     shown = [[*_cells(r), f"<code>{escape(r.formula)}</code>"] for r in rows]
     parts.append("<h2>Epochs</h2>" + table(HEAD, shown, (0, 1, 2, 3, 4)))
     return page(f"Log of AutoLossGen: {Path(path).name}", "".join(parts))

@@ -14,6 +14,8 @@ from lossdsl.search.charts import Point, bars, plane
 from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.settings import Settings, read
 
+CURVES = 3  # losses whose curves are drawn
+
 STYLE = """
 :root{color-scheme:light dark;--ground:#fbfaf7;--ink:#23272e;--quiet:#575d66;--line:#dedbd2;--mark:#1f5fa8;
 --warm:#b4500f;--card:#fff}
@@ -26,21 +28,26 @@ h1{font-size:1.6rem;margin:.2em 0}
 h2{font-size:1.15rem;margin:2.2em 0 .6em;border-top:1px solid var(--line);padding-top:1em}
 .quiet{color:var(--quiet)}
 code,.formula{font-family:ui-monospace,"SF Mono",Menlo,Consolas,monospace;overflow-wrap:anywhere}
+.word{overflow-wrap:normal}
 .formula{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px;margin:.6em 0}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:16px}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px}
 figcaption{color:var(--quiet);font-size:.9rem;margin-bottom:6px}
 svg{width:100%;max-width:760px;height:auto;display:block}
-svg text{font:12px system-ui,sans-serif;fill:var(--quiet)}
+svg text{font:14px system-ui,sans-serif;fill:var(--quiet)}
+.pair svg text{font-size:18px}
+@media(max-width:600px){svg text,.pair svg text{font-size:23px}.up{display:none}th,td{padding:6px 5px}}
 .grid{stroke:var(--line);stroke-width:1}
 .dot{fill:var(--mark);opacity:.35}
 .other{fill:var(--warm);opacity:.4}
+.spot{fill:var(--mark)}
 .bar{fill:var(--mark)}
 .best{fill:none;stroke:var(--warm);stroke-width:2}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.93rem}
 th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}
-td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
+td.number{white-space:nowrap}
 img{width:100%;height:auto;display:block}
 """
 
@@ -131,8 +138,14 @@ def _proof(best: dict[str, Any] | None) -> str:
         detail = finding.get("detail") or ""
         if witness:
             detail = f"{witness.get('why', '')} at {place}. {detail}"
-        rows.append([f"<code>{escape(name)}</code>", escape(finding["status"]), escape(detail)])
-    return "<h2>What is proved of it</h2>" + table(["property", "", ""], rows)
+        rows.append(
+            [
+                f'<code class="word">{escape(name).replace("_", "_<wbr>")}</code>',
+                escape(finding["status"]),
+                escape(detail),
+            ]
+        )
+    return "<h2>What is proved of it</h2>" + table(["property", "status", "in words"], rows)
 
 
 def _course(trials: Sequence[Trial]) -> str:
@@ -160,7 +173,7 @@ def _front(best: dict[str, Any] | None, trials: Sequence[Trial]) -> str:
     rows = (best or {}).get("front") or []
     if not rows:
         return ""
-    points = [Point(r["nodes"], r["final"], "dot", r["formula"][:120]) for r in rows]
+    points = [Point(r["nodes"], r["final"], "spot", r["formula"][:120]) for r in rows]
     steps = [(float(r["nodes"]), float(r["final"])) for r in rows]
     body = [[str(r["nodes"]), f"{r['final']:.4f}", f"<code>{escape(r['formula'])}</code>"] for r in rows]
     picture = figure("reward over all folds and seeds against size", plane(points, steps, "nodes", "reward"))
@@ -176,12 +189,25 @@ def _curves(best: dict[str, Any] | None, settings: Settings) -> str:
     pairs = settings.model == "ranknet"
     beside = best["test"]["bce"]["formula"] if best.get("test") else "bpr" if pairs else "bce"
     name = best["test"]["baseline"] if best.get("test") else beside
-    axis: Any = "score"
-    curves = trace(best["formula"], beside, axis=axis, pairwise=pairs, titles=["found", name], reach=5.0)
-    both = "".join(
-        figure(f"{what}, solid: found, dotted: {name}", _image(panel(curves, what))) for what in ("value", "slope")
-    )
-    return f'<h2>Its curves beside {escape(name)}</h2><div class="pair">{both}</div>'
+    parts = []
+    for who, formula in _shown(best):
+        curves = trace(formula, beside, axis="score", pairwise=pairs, titles=["found", name], reach=5.0)
+        both = "".join(
+            figure(f"{what}, solid: {who}, dotted: {name}", _image(panel(curves, what))) for what in ("value", "slope")
+        )
+        parts.append(f'<p class="formula">{escape(formula)}</p><div class="pair">{both}</div>')
+    title = "Its curves" if len(parts) == 1 else "Curves of the best"
+    return f"<h2>{title} beside {escape(name)}</h2>{''.join(parts)}"
+
+
+def _shown(best: dict[str, Any]) -> list[tuple[str, str]]:
+    """The losses whose curves are drawn, with a word on each: the result, and the best others of the front."""
+    front = sorted(best.get("front") or [], key=lambda row: (-row["final"], row["nodes"]))
+    others = [row for row in front if row["formula"] != best["formula"]]
+    return [
+        ("the best", best["formula"]),
+        *((f"trial {row['number']}", row["formula"]) for row in others[: CURVES - 1]),
+    ]
 
 
 def _image(svg: str) -> str:

@@ -28,7 +28,7 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
     if (run_dir is None) == (log is None):
         raise click.UsageError("Give a RUN_DIR, or --from-log FILE.")
     if log is not None:
-        from lossdsl.search.oldlog import as_csv, log_page, read_log, summary
+        from lossdsl.search.oldlog import as_csv, log_page, passed, read_log, summary
 
         rows = read_log(log)
         target = output or Path(log.name).with_suffix(".html")
@@ -36,6 +36,8 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
         if sheet is not None:
             sheet.write_text(as_csv(rows), encoding="utf-8")
         click.echo(summary(rows))
+        for row in passed(rows):
+            click.echo(f"  epoch {row.epoch}: {row.valid_check}, {row.printed}, trained {row.trained}: {row.formula}")
     else:
         assert run_dir is not None
         if sheet is not None:

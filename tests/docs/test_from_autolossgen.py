@@ -54,6 +54,21 @@ def test_settings_in_the_remarks_exist() -> None:
         assert hasattr(getattr(preset("autolossgen"), table), key)
 
 
+def test_every_file_has_a_row_and_its_commands_exist() -> None:
+    table = PAGE.split("## Files")[1]
+    for file in ("main.py --search_loss", "run_ranknet.py", "utils/reorg_log.py", "utils/loss_valid_check.py"):
+        assert re.search(rf"^\| `{re.escape(file)}`", table, re.MULTILINE), file
+    commands = re.findall(r"`lossdsl ([\w-]+)([^`]*)`", PAGE)
+    assert {name for name, _ in commands} >= {"search", "train", "report"}
+    blocks = [
+        line.removeprefix("$ lossdsl ").split(" ", 1) for line in PAGE.splitlines() if line.startswith("$ lossdsl ")
+    ]
+    for name, rest in [*commands, *blocks]:
+        declared: click.Command = import_module(COMMANDS[name][0]).command
+        known = {o for p in declared.params if isinstance(p, click.Option) for o in p.opts}
+        assert set(re.findall(r"(?<!\S)--[\w-]+", rest)) <= known, (name, rest)
+
+
 def small_data(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     folder.mkdir()
@@ -90,6 +105,12 @@ def test_the_three_phases(tmp_path: Path) -> None:
     )
     lines = [json.loads(line) for line in judged.stdout.splitlines()]
     assert len(lines) == len(formulas) and all(line["verdict"] in ("valid", "invalid", "unknown") for line in lines)
+    log, sheet = tmp_path / "log_0.txt", tmp_path / "log_0.csv"
+    log.write_text("INFO:root:(label + - (pred)) ^ 2\n"
+                   "INFO:root:Epoch     1 [2.3 s]\t train= 0.45 validation= 0.5 test= 0.44 [0.1 s] auc\n")  # fmt: skip
+    old = ["report", "--from-log", str(log), "-o", str(tmp_path / "log.html"), "--csv", str(sheet)]
+    assert runner.invoke(cli, old, standalone_mode=False).exception is None
+    assert sheet.read_text().splitlines()[1].startswith("1,0.45,0.5,0.44,2000,valid,invalid,")
     trained = runner.invoke(
         cli,
         ["train", "--preset", "autolossgen", "--loss", "maxr", "--data", str(data), "--epochs", "3", "--json"],

@@ -31,7 +31,7 @@ needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="the extra lossdsl[cluster] is not installed"
 )
 QUICK = (
-    "data=demo", "seed=3", "ladder.batch=16", "ladder.tune_every=3", "ladder.final=2", "ladder.final_seeds=1",
+    "data=demo", "seed=4", "ladder.batch=16", "ladder.tune_every=3", "ladder.final=2", "ladder.final_seeds=1",
     "ladder.tune=1", "ladder.tune_tries=3", "training.epochs=3", "training.final_l2=[1e-4]", "training.test_seeds=1",
     "training.l2=[1e-4]", "ladder.first_epochs=2",
 )  # fmt: skip
@@ -69,7 +69,7 @@ def best(run: Path) -> dict[str, Any]:
 def same(run: Path, whole: Path, count: int = TRIALS) -> None:
     ours, theirs = list(read_trials(run)), list(read_trials(whole))
     assert len(ours) == len(theirs) == count
-    assert sum(trial.fate == "trained" for trial in ours) >= 5
+    assert sum(trial.fate == "trained" for trial in ours) >= 5, "too little is trained; take another seed"
     for one, two in zip(ours, theirs):
         assert one.same_as(two), (one, two)
 
@@ -125,7 +125,7 @@ def test_the_published_method_goes_to_the_cluster_too(dask: Cluster, tmp_path: P
 def test_control_c_and_a_kill_leave_a_resumable_run(dask: Cluster, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = [f"--set={change}" for change in QUICK[2:]]
-    command = [sys.executable, "-m", "lossdsl", "search", "--data", "demo", "--seed", "3", *options]
+    command = [sys.executable, "-m", "lossdsl", "search", "--data", "demo", "--seed", "4", *options]
     for stop, more in ((signal.SIGINT, ()), (signal.SIGKILL, ("--resume",))):
         begin = command if not more else [*command[:4], *more]
         process = subprocess.Popen(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lossdsl.cli.report import command
 from lossdsl.errors import LossError
 from lossdsl.formula import parse
-from lossdsl.search.oldlog import HEAD, as_csv, log_page, read_log, summary, valid_check
+from lossdsl.search.oldlog import HEAD, as_csv, log_page, passed, read_log, summary, valid_check
 
 LOG = """INFO:root:Init: \t train= 0.501 validation= 0.502 test= 0.503 [0.4 s] auc
 INFO:root:Best auc during controller train: 0.492; Starting auc: 0.214
@@ -70,6 +70,25 @@ def test_the_command_reads_a_log(log: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["--from-log", str(log), "-o", str(out), "--csv", str(sheet)])
     assert result.exit_code == 0, result.output
     assert "3 epochs" in result.output and out.is_file() and len(sheet.read_text().splitlines()) == 4
+
+
+def test_what_the_script_lets_pass_is_listed_with_the_truth_beside_it(tmp_path: Path) -> None:
+    """It lets 2000 of 2000 pass; what the program trains has a clamp on `- (pred)`, and no slope at label 0."""
+    good = "(label + - (pred)) ^ 2"
+    path = tmp_path / "log.txt"
+    path.write_text(LOG + LOG.replace("(Log (pred)) ^ 2", good).replace("Epoch     2", "Epoch     5"))
+    rows = read_log(path)
+    assert [(r.formula, r.epoch, r.valid_check, r.printed, r.trained) for r in passed(rows)] == [
+        (good, 5, 2000, "valid", "invalid")]  # fmt: skip
+    result = CliRunner().invoke(command, ["--from-log", str(path), "-o", str(tmp_path / "out.html")])
+    assert f"  epoch 5: 2000, valid, trained invalid: {good}" in result.output.splitlines()
+    listed = (
+        (tmp_path / "out.html").read_text().split("What loss_valid_check.py lets pass</h2>")[1].split("</table>")[0]
+    )
+    cells = ["<td>valid</td>", "<td>invalid</td>", f"<code>{good}</code>"]
+    assert all(cell in listed for cell in cells) and listed.count("<tr>") == 2
+    path.write_text(LOG)
+    assert passed(read_log(path)) == [] and "lets pass" not in log_page(path, read_log(path))
 
 
 def test_a_file_of_formulas_is_a_log_too(tmp_path: Path) -> None:
