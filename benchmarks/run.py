@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SUITES = ("check", "loss", "fused", "search", "peers", "scale", "cluster")
+SUITES = ("check", "loss", "fused", "search", "peers", "scale", "slopes", "cluster")
 
 
 @dataclass(frozen=True)
