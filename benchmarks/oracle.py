@@ -20,6 +20,10 @@ from lossdsl.grammar.tree import Apply, Name, Node, Number, names, walk
 from lossdsl.report import Finding, Report
 
 DIGITS = 220
+MANY_DIGITS = 50_000
+"""For what 220 digits do not show, such as the kink of a sigmoid at 1e5."""
+EDGES = {0: Fraction(1, 10**20_000), 1: 1 - Fraction(1, 10**200)}
+"""Next to the label: where the loss stands for its limit there."""
 Pair = tuple[Any, Any]
 """A value and its derivative along the axis."""
 
@@ -43,7 +47,7 @@ class Oracle:
         self.labelled = "label" in names(formula.tree.root)
         self.parameters = {b.name: b.low for b in formula.tree.where}
         self.labels = labels
-        self._known: dict[tuple[Any, Any], Pair | None] = {}
+        self._known: dict[tuple[Any, Any, int], Pair | None] = {}
 
     def place(self, pred: Any) -> Any:
         """The place on the formula's own axis."""
@@ -52,7 +56,7 @@ class Oracle:
     def __call__(self, x: Any, label: Any) -> Pair:
         """Loss and slope at a place of the axis."""
         # Without label in the formula both labels are one.
-        key = x, label if self.labelled else None
+        key = x, label if self.labelled else None, mpmath.mp.prec
         if key not in self._known:
             self._known[key] = None
             self._known[key] = self._compute(x, label)
@@ -277,8 +281,7 @@ def _shape(report: Report, table: dict[int, list[Any]], oracle: Oracle) -> list[
                 out += [f"{name}: slope falls at label {y}, pred {mpmath.nstr(b[0], 12)}"
                         for a, b in zip(rows, rows[1:]) if b[column] < a[column] - tiny(a[column])]  # fmt: skip
         if proved(report, "minimum") and rows:
-            edge = mpf(10) ** -90
-            at = oracle(oracle.place(1 - edge if y else edge), y)[0]
+            at = oracle(oracle.place(number(EDGES[y])), y)[0]
             slack = abs(at) * mpf(10) ** -20 + mpf(10) ** -20
             out += [f"minimum: {mpmath.nstr(v, 12)} at label {y}, pred {mpmath.nstr(p, 12)}"
                     for p, v, _, _ in rows if v < at - slack]  # fmt: skip
@@ -341,10 +344,18 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
             oracle, name, finding, number(Fraction(place[0])), number(Fraction(place[1])), label
         )
         return
-    x = number(Fraction(place))
-    if not oracle.score and not 0 < x < 1:
+    if not oracle.score and not 0 < Fraction(place) < 1:
         yield f"witness outside (0,1): {place}"
         return
+    # A place such as 1 - 1e-230 takes more digits than others.
+    with mpmath.workdps(DIGITS + 2 * len(str(Fraction(place).denominator))):
+        yield from _recheck_at(oracle, name, finding, place, label)
+
+
+def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: int | None) -> Iterator[str]:
+    assert finding.witness is not None
+    at = finding.witness.at
+    x = number(Fraction(place))
     if name == "domain":
         try:
             slope = oracle(x, label)[1]
@@ -375,13 +386,12 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
         if abs(slope / weight) > mpf(10) ** -6:
             yield f"slope {mpmath.nstr(slope, 8)} at the witness"
     elif name == "minimum":
-        edge = mpf(10) ** -90
-        limit = oracle(oracle.place(1 - edge if label else edge), label)[0]
+        limit = oracle(oracle.place(number(EDGES[label or 0])), label)[0]
         # Equal in all digits is no contradiction: sigmoid(-1e5) and 0 are.
         if oracle(x, label)[0] > limit:
             yield f"not lower at the witness {place}"
     elif name in ("convex_pred", "convex_score"):
-        if not _falls(oracle, x, step, label, name == "convex_score"):
+        if not _falls(oracle, Fraction(place), step, label, name == "convex_score"):
             yield f"the slope does not fall at the witness {place}"
     elif name == "proper" and finding.witness.value != "a maximum":
         p = 1 / (1 + mpmath.exp(-x)) if oracle.score else x
@@ -395,14 +405,19 @@ def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
         yield from _recheck_calibrated(oracle, x, number(Fraction(str(at["eta"]))))
 
 
-def _falls(oracle: Oracle, x: Any, step: Any, label: int | None, in_score: bool) -> bool:
+def _falls(oracle: Oracle, place: Fraction, step: Any, label: int | None, in_score: bool) -> bool:
     def slope(t: Any) -> Any:
         d = oracle(t, label)[1]
         if oracle.score:
             return d if in_score else d / (mpmath.sech(t / 2) ** 2 / 4)
         return d * t * (1 - t) if in_score else d
 
-    return bool(slope(x + step) < slope(x - step))
+    x = number(place)
+    if slope(x + step) < slope(x - step):
+        return True
+    with mpmath.workdps(MANY_DIGITS):
+        x, step = number(place), mpf(10) ** (1000 - MANY_DIGITS)
+        return bool(slope(x + step) < slope(x - step))
 
 
 def _recheck_between(

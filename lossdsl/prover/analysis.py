@@ -174,15 +174,15 @@ class Analysis:
     sides: list[Side]
     short: bool
     """Whether the pieces themselves are known on [1e-6, 1-1e-6] only."""
+    labelled: bool = fill(init=False)
+    """Whether the formula contains `label`."""
 
     _slopes: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
     _curves: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
     _bends: dict[tuple[Fraction, bool, int], list[Part]] = fill(default_factory=dict)
 
-    @property
-    def labelled(self) -> bool:
-        """Whether the formula contains `label`."""
-        return "label" in names(self.root)
+    def __post_init__(self) -> None:
+        self.labelled = "label" in names(self.root)
 
     @property
     def distinct(self) -> list[Side]:

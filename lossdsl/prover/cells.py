@@ -202,6 +202,8 @@ class _Cutter:
 
     def _span(self, cell: _Cell, place: int) -> Span:
         """An interval around a term that is done."""
+        if len(cell.spans) > place:
+            return cell.spans[place]
         terms = self.terms.items
         axis = axis_span(cell.low, cell.high)
         while len(cell.spans) <= place:

@@ -7,6 +7,7 @@ kept aside as towers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import lcm
 from typing import Any
 
@@ -14,7 +15,7 @@ from flint import arb, fmpq, fmpq_poly
 
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.field import Element, Field, Poly
-from lossdsl.prover.germs import Germ, Germs, NoGerm
+from lossdsl.prover.germs import ORDER, Germ, Germs, NoGerm
 from lossdsl.prover.limits import Budget
 from lossdsl.prover.numeric import precision, sign_of_ball
 
@@ -22,6 +23,8 @@ LADDER = (10, 24, 64, 200, 900)
 """The n of the d = 2^-n that are tried, from wide to narrow."""
 FAR_LADDER = (*LADDER, 10**4, 10**6, 10**8)
 """The same for infinite scores, where -log d is a score and no float underflows."""
+ORDERS = (2, ORDER)
+"""How many powers beyond the leading one are kept for a sign: two as a rule, more where these cancel."""
 BITS = 192
 
 FAST = 12
@@ -59,10 +62,10 @@ class Tower:
 class Expansion(Germs):
     """Germs of the kernels of a field at one end, on (0, d]; made when first asked for."""
 
-    def __init__(self, field: Field, end: End, n: int, budget: Budget) -> None:
+    def __init__(self, field: Field, end: End, n: int, budget: Budget, order: int = ORDER) -> None:
         # t = tau^m makes every root a whole power.
         roots = (k.n for k in field.kernels if k.kind == "root")
-        super().__init__(n, lcm(1, *roots, *_exp_orders(field)), budget)
+        super().__init__(n, lcm(1, *roots, *_exp_orders(field)), budget, order)
         self.field = field
         self.end = end
         self.kernel_count = len(field.kernels)
@@ -260,23 +263,23 @@ class Ends:
     def __init__(self, field: Field, budget: Budget) -> None:
         self.field = field
         self.budget = budget
-        self._kept: dict[tuple[str, int], Expansion] = {}
+        self._kept: dict[tuple[str, int, int], Expansion] = {}
 
-    def expansion(self, end: End, n: int) -> Expansion:
+    def expansion(self, end: End, n: int, order: int = ORDER) -> Expansion:
         """The expansions that hold on (0, 2^-n]."""
-        key = (end.name, n)
+        key = (end.name, n, order)
         kept = self._kept.get(key)
         # New kernels may bring new roots, which change the meaning of t.
         if kept is None or kept.kernel_count != len(self.field.kernels):
-            kept = self._kept[key] = Expansion(self.field, end, n, self.budget)
+            kept = self._kept[key] = Expansion(self.field, end, n, self.budget, order)
         return kept
 
     def sign_near(self, f: Poly, end: End) -> tuple[int, int] | None:
         """The sign of a polynomial on (0, 2^-n] and the n, or None."""
         with precision(BITS):
-            for n in FAR_LADDER if end.kind == "log" else LADDER:
+            for n, order in product(FAR_LADDER if end.kind == "log" else LADDER, ORDERS):
                 try:
-                    expansion = self.expansion(end, n)
+                    expansion = self.expansion(end, n, order)
                     sign = expansion.sign(expansion.layer(f)[0])
                 except (NoGerm, ZeroDivisionError):
                     continue

@@ -1,4 +1,7 @@
-"""The largest size of a slope, as an upper bound that is right to four digits: boxes, the most promising first."""
+"""The largest size of a slope, as an upper bound that is right to four digits as a rule, and to two on a plateau.
+
+Boxes are looked at one by one, the most promising first.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from lossdsl.prover.points import Point, float_of
 EDGE = 1e-6
 """The bound in pred holds from here on; in score, expansions bound what is closer to an end."""
 TOLERANCE = 5e-5
-ROUGH = 5e-4
-ENOUGH = 80
+PATIENCE = ((80, TOLERANCE), (120, 5e-4), (inf, 2e-2))
+"""Up to how many boxes which share of the bound may be too much: on a plateau the last digits cost hundreds."""
 MAX_BOXES = 160
 NEWTON_STEPS = 8
 
@@ -284,8 +287,7 @@ class _Largest:
         while self.heap:
             top = -self.heap[0][0]
             least = max(self.best, self.floor)
-            # On a plateau the last digits would cost hundreds of boxes.
-            tolerance = TOLERANCE if self.count < ENOUGH else ROUGH
+            tolerance = next(t for count, t in PATIENCE if self.count < count)
             if top <= least * (1 + tolerance) + 1e-12:
                 return max(top, self.floor)
             if self.count > MAX_BOXES:

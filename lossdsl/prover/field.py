@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import gcd, lcm
+from math import comb, gcd, lcm
 from typing import Any
 
 from flint import Ordering, fmpq, fmpz, fmpz_mpoly_ctx, fmpz_poly
@@ -22,6 +22,8 @@ MAX_ROOT = 12
 """Largest n for which an n-th root is an algebraic kernel; above it, x^q is exp(q log x)."""
 MAX_EXP_POWER = 16
 FACTOR_BITS = 100
+MAX_EXPANDED = 50_000
+"""Most terms that a power is multiplied out to, like ones counted apart; those that remain are fewer as a rule."""
 
 RING = fmpz_mpoly_ctx.get(("x", *(f"k{i}" for i in range(MAX_KERNELS))), Ordering.lex)
 GENERATORS = RING.gens()
@@ -210,6 +212,9 @@ class Field:
             return self.one
         if n * max(*a.n.degrees(), *a.d.degrees(), 1) > 4 * MAX_DEGREE:
             raise Undecided("the exact form has too high a degree")
+        # So many terms at most, which is known before they are all multiplied out.
+        if max(comb(len(f) - 1 + n, n) for f in (a.n, a.d) if len(f)) > MAX_EXPANDED:
+            raise Undecided("the exact form has too many terms")
         return self.quotient(a.n**n, a.d**n)
 
     # -- kernels ---------------------------------------------------------------------------------------------------

@@ -29,8 +29,9 @@ class NoGerm(Exception):
 class Germs:
     """The germs on (0, 2^-n], in powers of tau with tau^m = t; below, t always means tau."""
 
-    def __init__(self, n: int, m: int, budget: Budget) -> None:
+    def __init__(self, n: int, m: int, budget: Budget, order: int = ORDER) -> None:
         self.budget = budget
+        self.order = order
         self.m = m
         self.tau = arb.const_log2() * -n / m
         self.span = arb(0).union(self.tau.exp()) if m > 1 else arb(0).union(arb(2) ** -n)
@@ -47,11 +48,11 @@ class Germs:
     def trim(self, g: Germ) -> Germ:
         """Without exact zeros, and with what is of too high an order gathered in balls."""
         self.budget.spend(1 + len(g) // 8)
-        out = {ak: c for ak, c in g.items() if not (c == 0 if isinstance(c, fmpq) else c.is_zero())}
+        out = {ak: c for ak, c in g.items() if not (c == 0 if type(c) is fmpq else c.is_zero())}
         if not out:
             return out
         low = min(a for a, _ in out)
-        top = low + ORDER * self.m
+        top = low + self.order * self.m
         if max(a for a, _ in out) > top:
             for a, k in [ak for ak in out if ak[0] > top]:
                 c = out.pop((a, k)) * self.span ** (a - top)
@@ -143,7 +144,7 @@ class Germs:
                 lead = -lead
         if not u:
             return {(int(aq.p), int(kq.p)): lead}
-        n = ORDER + 1
+        n = self.order + 1
         terms: list[Any] = [fmpq(1)]
         for j in range(1, n + 1):
             terms.append(terms[-1] * (q - (j - 1)) / j)
@@ -167,7 +168,7 @@ class Germs:
         if a:
             out[0, 1] = fmpq(a)
         if u:
-            n = ORDER + 1
+            n = self.order + 1
             terms: list[Any] = [fmpq(0), *(fmpq((-1) ** (j + 1), j) for j in range(1, n))]
             one_plus = 1 + self.bound(u)
             if not one_plus > 0:
@@ -192,7 +193,7 @@ class Germs:
                 u[a, k] = c
         out: Germ = {(0, 0): fmpq(1)}
         if u:
-            n = ORDER + 1
+            n = self.order + 1
             last = self.bound(u).exp() / factorial(n)
             out = self.series(u, [fmpq(1, factorial(j)) for j in range(n)], last)
         return self.mul({(shift, 0): lead}, out)

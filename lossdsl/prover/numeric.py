@@ -14,6 +14,7 @@ from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
 Row = tuple[list[Any], list[Any], int, tuple[tuple[int, int], ...]]
+"""Coefficients as balls, the same as series once these are asked for, the lowest power of t, powers of kernels."""
 Plan = tuple[list[Row], tuple[int, ...], tuple[int, ...]]
 LONGEST = 16
 """Series of constants are as long as any that they meet: the shortest one decides how long a result is known."""
@@ -55,7 +56,7 @@ class Chart:
     def _plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
 
-        The coefficients are there as balls and as series. The second thing is which kernels the value needs, in order,
+        The second thing is which kernels the value needs, in order,
         the third the exponentials. For those in `flips` powers are counted from the highest one down.
         """
         kept = self._plans.get((id(f), flips))
@@ -79,9 +80,7 @@ class Chart:
             coefficients = [_ball(row[e]) if e in row else None for e in range(high, low - 1, -1)]
             powers = tuple((i, e) for i, e in enumerate(kernels) if e)
             needed.update(i for i, _ in powers)
-            with precision(NUMBER_BITS, LONGEST):
-                lines = [None if c is None else arb_series([c]) for c in coefficients]
-            rows.append((coefficients, lines, low, powers))
+            rows.append((coefficients, [], low, powers))
         kinds = self.field.kernels
         used = {i for _, _, _, powers in rows for i, _ in powers if kinds[i].kind == "exp"}
         for i in tuple(needed):
@@ -141,7 +140,12 @@ class Chart:
         series = isinstance(t, arb_series)
         known: dict[tuple[int, int], Any] = {}
         for balls, lines, low, powers in self._plan(f, flips)[0]:
-            coefficients = lines if series else balls
+            coefficients = balls
+            if series:
+                if not lines:
+                    with precision(NUMBER_BITS, LONGEST):
+                        lines += [None if c is None else arb_series([c]) for c in balls]
+                coefficients = lines
             acc = coefficients[0]
             for c in coefficients[1:]:
                 acc = acc * t

@@ -74,7 +74,7 @@ class Point:
 
 
 def float_of(q: fmpq) -> float:
-    return float(Fraction(int(q.p), int(q.q)))
+    return int(q.p) / int(q.q)  # rounded once, from whole numbers of any length
 
 
 def rational_point(q: fmpq) -> Point:
