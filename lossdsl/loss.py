@@ -173,7 +173,7 @@ class Loss(nn.Module):
                 continue
             if not isinstance(tensor, Tensor):
                 raise LossError(border.kind(name, type(tensor).__name__))
-            if tensor.is_complex():
+            if tensor.dtype.is_complex:  # the method breaks the graph of torch.compile in PyTorch 2.3
                 raise LossError(border.kind(name, str(tensor.dtype)))
             if tensor.shape != x.shape:
                 raise LossError(border.shapes(axis, tuple(x.shape), name, tuple(tensor.shape)))

@@ -17,7 +17,7 @@ from lossdsl.program import Program
 from lossdsl.targets import llvm, scripted
 
 _transforms_active = torch._C._are_functorch_transforms_active
-compiling = getattr(torch.compiler, "is_compiling", bool)  # PyTorch 2.2 has none
+compiling = torch.compiler.is_compiling
 _forward_ad = torch.autograd.forward_ad
 _jit_tracing = torch._C._get_tracing_state
 _grad_enabled = torch.is_grad_enabled
