@@ -152,6 +152,16 @@ class Bench:
         assert self.recommender.metric is not None
         self.metric: str = self.recommender.metric
 
+    def warm(self) -> None:
+        """Train on a handful of rows: whatever is compiled when it is first used is compiled now."""
+        loss = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
+        trainer = Trainer(loss, self.data, self.recommender)
+        try:
+            trainer.epoch(some_users(self.train, 100, 0))
+        except Diverged:
+            pass
+        self.measured(trainer)
+
     def run(self, job: Job) -> Result:
         """Train a candidate as its job says."""
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossdsl.errors import LossError
@@ -47,6 +48,10 @@ class Budget:
         return 10**9 if self.trials is None else max(0, self.trials - trials)
 
 
+# No clock ends a search that has trained fewer, unless it proposed so many in vain: a slow machine gets a result too.
+LEAST_TRAINED, LEAST_PROPOSED = 8, 5000
+
+
 class Clock:
     """The only reader of the time: says whether the budget is used up, and how far a run has come.
 
@@ -67,6 +72,17 @@ class Clock:
     def here(self) -> float:
         """Seconds since this process began with the run."""
         return time.monotonic() - self._start
+
+    def ends(self, share: float, fates: Mapping[str, int]) -> bool:
+        """Whether a search that has come so far is to stop proposing.
+
+        >>> from lossdsl.search.budget import Budget, Clock
+        >>> clock = Clock(Budget(seconds=0.0))
+        >>> clock.ends(1.0, {"trained": 7, "filtered": 90}), clock.ends(1.0, {"trained": 8, "filtered": 90})
+        (False, True)
+        """
+        begun = fates["trained"] >= LEAST_TRAINED or sum(fates.values()) >= LEAST_PROPOSED
+        return begun and self.late(share)
 
     def late(self, share: float = 1.0) -> bool:
         """Whether this share of a budget of time is used up; a resumed run has its whole budget again."""

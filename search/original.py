@@ -110,7 +110,7 @@ class OriginalSearch:
         """Search until the budget (or this share of a budget of time) is used up."""
 
         def late() -> bool:
-            return self.clock.late(share)
+            return self.clock.ends(share, self.fates)
 
         every = self.original.save_every if self.settings.model == "biasedmf" else 1
         try:

@@ -6,6 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Tree
@@ -13,6 +15,8 @@ from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Diverged, State, Trainer
 from lossdsl.search.bench import Bench
+from lossdsl.search.controller import Controller
+from lossdsl.search.proxy import slopes
 from lossdsl.search.settings import LadderSettings, Settings
 
 
@@ -63,6 +67,15 @@ class OriginalBench(Bench):
         self._local = threading.local()
         # Formulas that are at hand as trees; a thread takes them from here, other processes and machines read the text.
         self.trees: dict[str, Tree] = {}
+
+    def warm(self) -> None:
+        """Compile the controller's loops, too."""
+        super().warm()
+        space = self.settings.space.space()
+        controller = Controller(space, self.settings.controller)
+        drawn = controller.draw(2)
+        controller.descend(controller.gradient(drawn, np.zeros(2)))
+        slopes(space, drawn.op, drawn.first, drawn.second, (np.full(2, 0.5), np.ones(2)))
 
     def start(self) -> State:
         """A fresh recommender."""

@@ -73,7 +73,7 @@ class Search:
         """Search until the budget (or this share of a budget of time) is used up."""
 
         def late() -> bool:
-            return self.clock.late(share)
+            return self.clock.ends(share, self.fates)
 
         try:
             if self.settings.seeded and self.batches == 0:

@@ -5,6 +5,7 @@ Writes it down.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def search(
     limit = Budget.read(settings.budget)
     with _link(cluster, say) as link:
         data = data if data is not None else load(settings.data)
-        return _run(settings, limit, run_dir, data, resume, workers, link, progress)
+        return _run(settings, limit, run_dir, data, resume, workers, link, progress, say)
 
 
 def _run(
@@ -97,6 +98,7 @@ def _run(
     workers: int,
     link: Link | None,
     progress: Callable[[Progress], None],
+    say: Callable[[str], None],
 ) -> SearchResult:
     if settings.preset and settings.seeded:
         raise LossError("the published method starts from no known losses; leave out `seeded`, or the preset")
@@ -108,6 +110,9 @@ def _run(
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
     with ledger, Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
         state = ledger.load() if resume else None
+        # Before the clock starts: what is compiled on first use can take longer than a short budget.
+        with announced(say, "compiling the training loop, once per installation …"):
+            bench.warm()
         clock = Clock(limit, state[1]["elapsed"] if state else 0.0)
         judge = Judge(pairwise=bench.pairwise)
         run: Search | OriginalSearch
@@ -138,6 +143,18 @@ def _link(cluster: str | None, say: Callable[[str], None]) -> Iterator[Link | No
 
     with closing(Dask(cluster, say)) as link:
         yield link
+
+
+@contextmanager
+def announced(say: Callable[[str], None], text: str, after: float = 1.5) -> Iterator[None]:
+    """Says a line if what is done inside takes longer than `after` seconds."""
+    timer = threading.Timer(after, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def describe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.search.bench import Bench, Job
+from lossdsl.search.budget import LEAST_TRAINED, Clock
 from lossdsl.search.ledger import Trial, read_trials
-from lossdsl.search.session import search
+from lossdsl.search.session import announced, search
 from lossdsl.search.settings import Settings, assign, preset
 
 
@@ -138,3 +140,39 @@ def test_only_proved_losses_train_and_every_trial_has_the_provers_key(run: Path)
             assert check(trial.formula).verdict == "valid"
     twins = {t.hash for t in trials(run) if t.fate == "trained"}
     assert len(twins) == sum(t.fate == "trained" for t in trials(run))
+
+
+@pytest.mark.parametrize("name", ["", "autolossgen"])
+def test_a_machine_of_no_speed_at_all_still_gets_its_first_losses(
+    name: str, tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small(seed=3) if not name else assign(replace(preset(name), data="demo"), "training.dim=4")
+    clock = iter(range(10**9))
+    monkeypatch.setattr("lossdsl.search.budget.time.monotonic", lambda: 1000.0 * next(clock))
+    result = search(settings, run_dir=tmp_path / "run", data=data, budget="60s")
+    assert result.fates["trained"] == LEAST_TRAINED
+    if not name:
+        assert result.best is not None and result.best["verdict"] == "valid"
+
+
+def test_what_takes_long_is_announced() -> None:
+    said: list[str] = []
+    with announced(said.append, "compiling", after=0.0):
+        for _ in range(500):
+            if said:
+                break
+            time.sleep(0.01)
+    with announced(said.append, "never", after=3600.0):
+        pass
+    assert said == ["compiling"]
+
+
+def test_what_is_compiled_is_compiled_before_the_clock_starts(
+    tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    warm, start = Bench.warm, Clock.__init__
+    monkeypatch.setattr(Bench, "warm", lambda self: (order.append("warm"), warm(self))[1])
+    monkeypatch.setattr(Clock, "__init__", lambda self, *a: (order.append("clock"), start(self, *a))[1])
+    search(small(seed=3), run_dir=tmp_path / "run", data=data, budget="20trials")
+    assert order == ["warm", "clock"]
