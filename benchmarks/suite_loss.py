@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from run import Figure
@@ -83,6 +84,24 @@ def _ours(loss: Loss, axis: str) -> Call:
     return lambda s, y: loss(score=s, label=y)
 
 
+class _Nothing(torch.autograd.Function):
+    """The least that a loss of one's own can be in PyTorch: it computes nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, loss: Tensor, slope: Tensor) -> Tensor:
+        ctx.slope = slope
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return ctx.slope, None, None
+
+
+def _nothing(n: int) -> Call:
+    loss, slope = torch.tensor(0.5), torch.zeros(n)
+    return lambda x, y: _Nothing.apply(x, loss.detach(), slope)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def _forced(formula: str) -> Loss:
     """The torchscript backend without its shortcut for small batches: TorchScript at every size."""
     engine._engine.cache_clear()  # what is changed here is shared by all modules of one formula
@@ -116,11 +135,12 @@ def ratio(first: Callable[[], None], second: Callable[[], None], calls: int, pai
     return statistics.median(found), least * 1e6
 
 
-def _race(figures: list[Figure], name: str, first: Call, second: Call, to: str, axis: str, signed: bool) -> None:
+def _race(figures: list[Figure], name: str, first: Any, second: Call, to: str, axis: str, signed: bool) -> None:
     row = []
     for n, calls, pairs in SIZES:
         x, y = _data(axis, n, signed)
-        r, least = ratio(_step(first, x, y), _step(second, x, y), calls, pairs)
+        call = _nothing(n) if first is _nothing else first
+        r, least = ratio(_step(call, x, y), _step(second, x, y), calls, pairs)
         figures.append(Figure(f"loss.{name}.{n}", round(r, 3), "ratio", to))
         row.append(f"{r:5.2f} ({least:7.1f} us)")
     print(f"{name:<36}{to:<24}{'   '.join(row)}", flush=True)
@@ -185,4 +205,5 @@ def run() -> list[Figure]:
                 ours = _ours(lossdsl.compile(name, backend), axis)
                 _race(figures, f"{backend}.{name}", ours, eager, "eager", axis, False)
             _race(figures, f"torchscript_itself.{name}", _ours(_forced(name), axis), eager, "eager", axis, False)
+            _race(figures, f"empty_function.{name}", _nothing, eager, "eager", axis, False)
     return figures
