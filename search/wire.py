@@ -48,10 +48,7 @@ def pack(data: Dataset) -> bytes:
 def unpack(content: bytes) -> Dataset:
     """The data set that `pack` made a file of."""
     arrays, meta = _arrays(content)
-    train, validation, test = (
-        Rows(*(arrays[f"{split}.{column}"] for column in _COLUMNS[:3]), context=arrays.get(f"{split}.context"))
-        for split in SPLITS
-    )
+    train, validation, test = (_rows(arrays, split) for split in SPLITS)
     return Dataset(
         meta["name"],
         train,
@@ -64,6 +61,11 @@ def unpack(content: bytes) -> Dataset:
         documents=meta["documents"],
         notes=tuple(meta["notes"]),
     )
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]], split: str) -> Rows:
+    user, item, label = (arrays[f"{split}.{column}"] for column in _COLUMNS[:3])
+    return Rows(user, item, label, arrays.get(f"{split}.context"))
 
 
 def pack_state(state: State) -> bytes:
