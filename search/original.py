@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -234,24 +233,24 @@ class OriginalSearch:
                 if fates[-1] == "trained":
                     tried.append(one.slope)
             fresh = [one for one, fate in zip(candidates, fates) if fate == "trained"]
-            with closing(self._train(fresh, o.step_epochs, True, late)) as results:
-                for k, (one, fate) in enumerate(zip(candidates, fates)):
-                    if self._left() == 0:
-                        return False
-                    self.rejected += 1
-                    key = self.keys.of(one.graph)
-                    if fate != "trained":
-                        self._log(one.text, key, fate, None, "sample", one.why)
-                        continue
-                    result = next(results)
-                    accepted = result.reward is not None and result.reward > self.start_metric - o.reject_limit
-                    why = result.note or ("" if accepted else "rejected")
-                    fate = "failed" if result.reward is None else "trained"
-                    self._log(one.text, key, fate, result.reward, "sample", why, result)
-                    if accepted:
-                        self.controller.drawn -= len(candidates) - 1 - k
-                        self._accept(one.text, result)
-                        break
+            results = self._train(fresh, o.step_epochs, True, late)
+            for k, (one, fate) in enumerate(zip(candidates, fates)):
+                if self._left() == 0:
+                    return False
+                self.rejected += 1
+                key = self.keys.of(one.graph)
+                if fate != "trained":
+                    self._log(one.text, key, fate, None, "sample", one.why)
+                    continue
+                result = next(results)
+                accepted = result.reward is not None and result.reward > self.start_metric - o.reject_limit
+                why = result.note or ("" if accepted else "rejected")
+                fate = "failed" if result.reward is None else "trained"
+                self._log(one.text, key, fate, result.reward, "sample", why, result)
+                if accepted:
+                    self.controller.drawn -= len(candidates) - 1 - k
+                    self._accept(one.text, result)
+                    break
         # The original would draw for ever; after max_rejections the recommender stays as it is.
         least = o.aggregate * o.train_steps
         self.count = max(self.rejected // o.reject_divisor, least)
