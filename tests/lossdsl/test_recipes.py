@@ -245,5 +245,5 @@ def test_the_real_recbole(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     seen = [[float(number) for number in line.split()] for line in done.stdout.splitlines()[-4:]]
     for theirs, ours in (seen[:2], seen[2:]):
-        assert ours[:2] == pytest.approx(theirs[:2], rel=1e-4)
+        assert ours[:2] == pytest.approx(theirs[:2], rel=1e-3)
         assert ours[2] == pytest.approx(theirs[2], rel=0.05) and ours[1] < ours[0]  # ranks jump where scores tie
