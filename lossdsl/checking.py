@@ -53,7 +53,7 @@ def check(
     labelled = "label" in names(formula.tree.root)
     as_pairs = formula.pairwise if pairwise is None else pairwise
     labels = LABELS[label] if labelled or not as_pairs else LABELS["{1}"]
-    decision = decide(formula.tree, labels, wanted, timeout, soft=label == "[0,1]" and labelled)
+    decision = decide(formula.tree, labels, wanted, timeout, between=label == "[0,1]" and labelled)
     found = decision.findings
     if not labelled and not as_pairs and "uses_label" in found and found["uses_label"].status == REFUTED:
         refuted = found["uses_label"]

@@ -317,7 +317,7 @@ def _analyse(
     labelled = "label" in names(root)
     algebra = Field(hints, budget)
     signs = Signs(algebra, score, budget)
-    sides = []
+    sides: list[Side] = []
     trouble: AtLabel | None = None
     for label in labels:
         try:

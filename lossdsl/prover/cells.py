@@ -29,8 +29,8 @@ from lossdsl.prover.signs import Part, Signs
 from lossdsl.prover.spans import Span, axis_span, span_of
 from lossdsl.prover.terms import OBLIGING, Term, Terms, holds
 
-Ranges = dict[str, tuple[fmpq, fmpq]]
-"""The numbers that are only known to lie in a range, by name."""
+Ranges = dict[str, tuple[fmpq, "fmpq | None"]]
+"""The numbers that are only known to lie in a range, by name; without a second bound, all above the first."""
 
 JUMPING = frozenset({"sign", "select"})
 Outcome = tuple[Point, Point, Element, int]

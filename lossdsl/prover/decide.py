@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Tree, names
-from lossdsl.prover import flat, probability, probe, ranges, shape, structure, verdict
+from lossdsl.prover import flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undecided, Undefined
@@ -25,9 +25,9 @@ class Decision:
 
 
 def decide(
-    tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], timeout: float | None, soft: bool = False
+    tree: Tree, labels: tuple[Fraction, ...], wanted: tuple[str, ...], timeout: float | None, between: bool = False
 ) -> Decision:
-    """Decides the wanted properties of a tree at the given labels; with `soft`, at all labels between them too.
+    """Decides the wanted properties of a tree at the given labels; with `between`, at all labels between them too.
 
     >>> from lossdsl.grammar.parser import read
     >>> decision = decide(read("bce").tree, (Fraction(0), Fraction(1)), ("domain", "monotone"), None)
@@ -50,7 +50,7 @@ def decide(
         decision = _decide(tree, labels, wanted, fixed, budget)
     if "float_safe" in wanted:
         _judge_floats(decision, tree, labels, fixed, bool(bounds))
-    if soft and "label" in names(tree.root):
+    if between and "label" in names(tree.root):
         _soften(decision, tree, fixed, budget, bool(bounds))
     return decision
 
@@ -85,9 +85,16 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
         lambda values, some: _decide(tree, (values["label"],), some, fixed, budget).findings,
         lambda box, some: _decide(tree, (Fraction(1, 2),), some, fixed, budget, box).findings,
     )
+    at_ends = {name for name in open_ if found[name].status == PROVED}
     found.update(between)
     if "minimum" in open_:
-        found["minimum"] = _soft_minimum(decision, tree, fixed, budget)
+        # At 0 and 1 it is shown already; here for all labels between them.
+        shown = soft.between_labels(tree.root, fixed, budget) if "minimum" in at_ends else {}
+        for name, finding in shown.items():
+            if name in at_ends and (name == "minimum" or found[name].status == UNDECIDED):
+                found[name] = finding
+        if "minimum" not in shown:
+            found["minimum"] = _soft_minimum(decision, tree, fixed, budget)
 
 
 def _soft_minimum(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget) -> Finding:

@@ -94,6 +94,8 @@ class Expansion(Germs):
             kernel = self.field.kernels[i]
             try:
                 if kernel.kind == "free":
+                    if kernel.high is None:
+                        raise NoGerm
                     found = {(0, 0): arb(kernel.low).union(arb(kernel.high))}
                 elif kernel.kind == "exp":
                     assert kernel.inner is not None

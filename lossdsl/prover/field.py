@@ -75,7 +75,8 @@ class Kernel:
     n: int = 1
     inner: Element | None = None
     low: fmpq = fmpq(0)
-    high: fmpq = fmpq(0)
+    high: fmpq | None = fmpq(0)
+    """None: all numbers above `low`, without `low` itself."""
 
 
 def poly_key(f: Poly) -> PolyKey:
@@ -230,8 +231,8 @@ class Field:
                 self._roots.append(place)
         return Element(GENERATORS[place + 1], UNIT)
 
-    def free(self, name: str, low: fmpq, high: fmpq) -> Element:
-        """A number that is only known to lie in [low, high]; what is shown of it holds for all of them."""
+    def free(self, name: str, low: fmpq, high: fmpq | None) -> Element:
+        """A number that is only known to lie in [low, high], or above low; what is shown holds for all of them."""
         return self._kernel(("free", name), Kernel("free", low=low, high=high))
 
     def factor(self, f: Poly) -> tuple[int, list[tuple[Poly, int]]]:

@@ -35,7 +35,7 @@ class Jets:
     """
 
     def __init__(
-        self, terms: Terms, picks: Mapping[int, int], free: Mapping[str, tuple[fmpq, fmpq]] | None = None,
+        self, terms: Terms, picks: Mapping[int, int], free: Mapping[str, tuple[fmpq, fmpq | None]] | None = None,
         root: int | None = None
     ) -> None:  # fmt: skip
         self.terms = terms
@@ -85,7 +85,7 @@ class Jets:
             constant = arb_series([arb(term.value)])
         elif op == "free":
             low, high = self.free[term.name]
-            op, constant = "const", arb_series([arb(low).union(arb(high))])
+            op, constant = "const", arb_series([arb("nan") if high is None else arb(low).union(arb(high))])
         elif op == "power":
             assert term.value is not None
             if term.value.q == 1:

@@ -127,7 +127,7 @@ class Chart:
                     q = self.field.value(kernel.inner)
                     value = None if q is None else arb(q).exp()
                 elif kernel.kind == "free":
-                    value = arb(kernel.low).union(arb(kernel.high))
+                    value = arb("nan") if kernel.high is None else arb(kernel.low).union(arb(kernel.high))
                 elif kernel.poly.is_constant():
                     c = arb(int(kernel.poly.leading_coefficient()))
                     value = c.log() if kernel.kind == "log" else c.root(kernel.n)

@@ -37,7 +37,7 @@ def slope_at(terms: Terms, q: fmpq, free: Ranges | None = None) -> arb | None:
                 term = terms.items[i]
                 if term.op == "free":
                     low, high = (free or {})[term.name]
-                    values[i] = arb(low).union(arb(high)), arb(0)
+                    values[i] = arb("nan") if high is None else arb(low).union(arb(high)), arb(0)
                 else:
                     values[i] = _dual(term, values, q)
             except _Unclear:

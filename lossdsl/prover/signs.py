@@ -20,7 +20,7 @@ from flint import arb, fmpq
 
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import Ends
-from lossdsl.prover.field import Element, Field, Poly, PolyKey, only_x, poly_key, univariate
+from lossdsl.prover.field import NIL, RING, Element, Field, Poly, PolyKey, X, only_x, poly_key, univariate
 from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
@@ -82,6 +82,10 @@ class Signs:
             for root in self.roots(g, low, high, along):
                 if not any(root is c or compare(root, c) == 0 for c in cuts):
                     cuts.append(root)
+        if not cuts and self._unbounded():
+            sign = self._by_factors(a, low, high)
+            if sign is not None:
+                return [Part(low, high, sign)]
         cuts.sort(key=by_place)
         places = [low, *cuts, high]
         parts = []
@@ -91,6 +95,23 @@ class Signs:
                 raise Undecided("a zero inside a piece that has none")
             parts.append(Part(left, right, sign))
         return parts
+
+    def _unbounded(self) -> bool:
+        """Whether some number ranges over a half-line, which no ball can hold."""
+        return any(k.kind == "free" and k.high is None for k in self.field.kernels)
+
+    def _by_factors(self, a: Element, low: Point, high: Point) -> int | None:
+        """The sign of an element from the structure of its factors."""
+        sign = 1
+        for f in (a.n, a.d):
+            content, factors = self.field.factor(f)
+            sign *= 1 if content > 0 else -1
+            for g, e in factors:
+                part = self.structural(g, low, high)
+                if part is None:
+                    return None
+                sign *= part if e % 2 else 1
+        return sign
 
     def at(self, a: Element, point: Point) -> int:
         """The sign of an element at a place."""
@@ -207,6 +228,10 @@ class Signs:
             nonlocal q
             if low is high and q is None:
                 return self._at_place(g, low)
+            if self._unbounded():
+                sign = self.structural(g, low, high)
+                if sign is not None:
+                    return sign
             if q is None:
                 q = between(low, high)
             return self.at_number(g, q)
@@ -223,6 +248,8 @@ class Signs:
         sign = self._one_sign(f, x_sign, low, high)
         if sign is None and not self.score and f.degrees()[0]:
             sign = self._one_sign(mirror(f), 1, low, high)
+            if sign is None and self._unbounded():
+                sign = self._one_sign(spread(f), 1, low, high)
         return sign
 
     def _one_sign(self, f: Poly, x_sign: int, low: Point, high: Point) -> int | None:
@@ -247,13 +274,13 @@ class Signs:
 
     def _may_vanish(self, i: int) -> bool:
         kernel = self.field.kernels[i]
-        return kernel.kind == "free" and kernel.low <= 0 <= kernel.high
+        return kernel.kind == "free" and kernel.high is not None and kernel.low <= 0 <= kernel.high
 
     def kernel_sign(self, i: int, low: Point, high: Point) -> int:
         """1 or -1 where a kernel has that sign on (low, high), 0 where that is not known."""
         kernel = self.field.kernels[i]
         if kernel.kind == "free":
-            return 1 if kernel.low >= 0 else -1 if kernel.high <= 0 else 0
+            return 1 if kernel.low >= 0 else -1 if kernel.high is not None and kernel.high <= 0 else 0
         if kernel.kind != "log":
             return 1
         key = (i, id(low), id(high))
@@ -271,6 +298,8 @@ class Signs:
         if f.is_constant():
             return 1 if f.leading_coefficient() > 0 else -1
         sign = self.structural(f, low, high)
+        if sign is None and self._unbounded() and not only_x(f):
+            return 0
         if sign is None and only_x(f):
             for h, _ in self.field.factor(f)[1]:
                 if any(True for _ in self.inside(algebraic_roots(univariate(h)), low, high)):
@@ -301,6 +330,22 @@ class Signs:
             found = self._roots[key] = Search(self, g, low, high, along() if along is not None else None).run()
         self.short = self.short or found[1]
         return found[0]
+
+
+def spread(f: Poly) -> Poly:
+    """The numerator of f at x = u/(1+u), u > 0 standing for x in (0,1), kernels left as they are; written in x.
+
+    >>> spread(1 - X)
+    1
+    """
+    degree = f.degrees()[0]
+    rows: dict[int, dict[tuple[int, ...], int]] = {}
+    for monomial, c in f.to_dict().items():
+        rows.setdefault(int(monomial[0]), {})[(0, *monomial[1:])] = c
+    total = NIL
+    for e, row in rows.items():
+        total = total + RING.from_dict(row) * X**e * (1 + X) ** (degree - e)
+    return total
 
 
 def _depth(q: fmpq, score: bool) -> int:

@@ -46,7 +46,7 @@ def axis_span(low: Point, high: Point) -> Span:
     return left, right
 
 
-def span_of(term: Term, inner: Sequence[Span], axis: Span, free: Mapping[str, tuple[fmpq, fmpq]]) -> Span:
+def span_of(term: Term, inner: Sequence[Span], axis: Span, free: Mapping[str, tuple[fmpq, fmpq | None]]) -> Span:
     """An interval around a term, from intervals around what it is made of.
 
     >>> from flint import fmpq
@@ -61,7 +61,8 @@ def span_of(term: Term, inner: Sequence[Span], axis: Span, free: Mapping[str, tu
     if op == "x":
         return axis
     if op == "free":
-        return exact_span(*free[term.name])
+        low, high = free[term.name]
+        return exact_span(low, low if high is None else high)[0], inf if high is None else exact_span(high, high)[1]
     a, b = inner[0]
     if op == "add":
         c, d = inner[1]

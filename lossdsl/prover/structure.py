@@ -78,7 +78,7 @@ def _span(term: Term, inner: list[Span], free: Ranges, score: bool) -> Span:
         return REALS if score else Span((fmpq(0), False), (fmpq(1), False))
     if op == "free":
         low, high = free[term.name]
-        return Span((low, True), (high, True))
+        return Span((low, high is not None), (high, high is not None))
     a = inner[0]
     if op == "neg":
         return _neg(a)

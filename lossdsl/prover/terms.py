@@ -6,7 +6,7 @@ simplified but arithmetic on constants: `x/x` and `0*log(x)` must keep what they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -265,11 +265,17 @@ def holds(relation: str, sign: int) -> bool:
 
 
 def specialise(
-    root: Node, label: Fraction | None, parameters: Mapping[str, Fraction], score: bool, free: tuple[str, ...] = ()
+    root: Node,
+    label: Fraction | None,
+    parameters: Mapping[str, Fraction],
+    score: bool,
+    free: tuple[str, ...] = (),
+    frame: Callable[[Terms], dict[str, int]] | None = None,
 ) -> Terms:
     """The terms of a tree at one label, on the axis of score or of pred.
 
-    `free` names parameters that stay symbols.
+    `free` names parameters that stay symbols; `frame` makes the terms that label, pred and score stand for, where these
+    are not what they are as a rule.
 
     >>> from lossdsl.grammar.tree import Apply, Name
     >>> terms = specialise(Apply("sub", (Name("label"), Name("pred"))), Fraction(1), {}, score=False)
@@ -278,12 +284,15 @@ def specialise(
     """
     terms = Terms(score)
     place: dict[Node, int] = {}
+    given = {} if frame is None else frame(terms)
     for node in walk(root):
         terms._node = node
         if isinstance(node, Number):
             place[node] = terms.constant(exact(node.value))
         elif isinstance(node, Name):
-            if node.name in free:
+            if node.name in given:
+                place[node] = given[node.name]
+            elif node.name in free:
                 place[node] = terms.put("free", name=node.name)
             elif node.name == "label":
                 if label is None:

@@ -39,9 +39,9 @@ def test_nothing_is_proved_for_a_range_that_single_values_agree_on() -> None:
 
 SOFT = {
     "bce": ("valid", "proved"),
-    "mse": ("valid", "undecided"),
+    "mse": ("valid", "proved"),
     "focal": ("valid", "refuted"),
-    "abs(label-pred)": ("valid", "undecided"),
+    "abs(label-pred)": ("valid", "proved"),
     "pred*(1-label) + label*(1-pred)": ("invalid", "refuted"),
     "log(label*pred - 0.3 + label)": ("invalid", "refuted"),
     "-label*log(pred) - (1-label)*log(1-pred) + 0*log(abs(label-0.5))": ("invalid", "undecided"),
