@@ -102,17 +102,6 @@ def _nothing(n: int) -> Call:
     return lambda x, y: _Nothing.apply(x, loss.detach(), slope)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _forced(formula: str) -> Loss:
-    """The torchscript backend without its shortcut for small batches: TorchScript at every size."""
-    engine._engine.cache_clear()  # what is changed here is shared by all modules of one formula
-    loss = lossdsl.compile(formula)
-    own = loss._engine
-    for axis in own._programs:
-        own.script_of(axis, own.reduction, None).run.small = -1
-    engine._engine.cache_clear()
-    return loss
-
-
 def _seconds(step: Callable[[], None], calls: int) -> float:
     begin = time.perf_counter()
     for _ in range(calls):
@@ -204,6 +193,5 @@ def run() -> list[Figure]:
             for backend in ("llvm", "torchscript"):
                 ours = _ours(lossdsl.compile(name, backend), axis)
                 _race(figures, f"{backend}.{name}", ours, eager, "eager", axis, False)
-            _race(figures, f"torchscript_itself.{name}", _ours(_forced(name), axis), eager, "eager", axis, False)
             _race(figures, f"empty_function.{name}", _nothing, eager, "eager", axis, False)
     return figures

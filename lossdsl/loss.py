@@ -40,8 +40,7 @@ class Loss(nn.Module):
             both, "off" does not look.
         label: the set that labels come from, "{0,1}", "{1}" or "[0,1]"; forward refuses others. None: any number.
         backend: "torchscript", "llvm", "eager", "compile", or "auto", which takes the fastest that applies.
-            "torchscript" runs on every device; up to some thousand elements on the CPU it calls the operations itself,
-            because entering TorchScript would take longer than they do.
+            "torchscript" runs on every device.
         validate: False skips the looks at the *values* of pred and label, which on a GPU cost a synchronisation.
 
     `forward(pred=None, label=None, *, score=None, weight=None)` takes float tensors of one shape. pred lies in [0, 1];

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from lossdsl.program import COMPARISONS, Program, reachable
-from lossdsl.targets.stepped import SMALL, Stepped
 from lossdsl.targets.torchscript import Text
 
 # From here on computing takes longer than calling, and one logarithm is shared by logsigmoid(x) and logsigmoid(-x).
@@ -117,8 +116,6 @@ class _OnePassText(Text):
 class OnePass:
     """Value and slope of a Program as `(x, label) -> (loss, slope)`, both reduced as asked.
 
-    Small batches on the CPU go through `Stepped`, which is the same operations without TorchScript around them.
-
     >>> import lossdsl.lowering
     >>> f = OnePass(lossdsl.lowering.lower("mse", axis="pred"), "sum")
     >>> [t.tolist() for t in f(torch.tensor([0.5, 0.25]), torch.ones(2))]
@@ -132,9 +129,6 @@ class OnePass:
         self._functions: dict[bool, tuple[Callable[..., tuple[Tensor, Tensor]], tuple[float, ...]]] = {}
         self._constants: dict[tuple[bool, torch.dtype], tuple[Tensor, ...]] = {}
         self._share: tuple[int, torch.dtype, Tensor | None] = (-1, torch.float32, None)
-        self._stepped = Stepped(program, reduction)
-        # up to how many elements TorchScript is left out
-        self.small = LARGE - 1 if self._two_logarithms else SMALL
 
     def script(self, large: bool) -> tuple[Callable[..., tuple[Tensor, Tensor]], tuple[float, ...]]:
         """The TorchScript function and its constants, compiled when first asked for."""
@@ -146,8 +140,6 @@ class OnePass:
     def __call__(self, x: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and slope; `x` and `label` have one shape and one dtype, and carry no gradient."""
         n, dtype = x.numel(), x.dtype
-        if n <= self.small and x.is_cpu:
-            return self._stepped(x, label)
         large = self._two_logarithms and n >= LARGE
         function, numbers = self.script(large)
         constants = self._constants.get((large, dtype))

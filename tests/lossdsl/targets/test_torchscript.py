@@ -13,7 +13,6 @@ import torch
 from lossdsl.loss import compile
 from lossdsl.lowering import lower
 from lossdsl.targets.scripted import LARGE, OnePass
-from lossdsl.targets.stepped import SMALL
 
 
 def batch(n: int = 16, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,9 +117,9 @@ def test_building_warns_nothing() -> None:
 
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-@pytest.mark.parametrize("how", ["script", "large", "stepped"])
+@pytest.mark.parametrize("how", ["script", "large"])
 def test_value_and_slope_in_one_pass(how: str, reduction: str) -> None:
-    """By TorchScript, which reuses buffers, and step by step: the numbers that autograd gives, the inputs untouched."""
+    """By TorchScript, which reuses buffers: the numbers that autograd gives, the inputs untouched."""
     texts = ("focal", "logmin", "(2*label-1)*log(pred/(1-pred)) + exp(score)*exp(score) - score", "bce", "huber")
     edges = ("exp(score)", "score", "label", "2", "3*score + label", "2^score + abs(score)^1.5*1.5")
     more = ("clamp(score, 1e-3, 0.5)*label", "1e45*min(score, 0.5)", "label*score + (1-label)*0.25", "min(score,label)")
@@ -128,7 +127,6 @@ def test_value_and_slope_in_one_pass(how: str, reduction: str) -> None:
         program = lower(text)
         score, label = batch(LARGE if how == "large" else 20)
         one_pass = OnePass(program, reduction)
-        one_pass.small = 20 if how == "stepped" else 0
         kept = score.detach().clone(), label.clone()
         value, slope = one_pass(score.detach(), label)
         assert torch.equal(score, kept[0]) and torch.equal(label, kept[1])
@@ -139,28 +137,3 @@ def test_value_and_slope_in_one_pass(how: str, reduction: str) -> None:
         again = one_pass(score.detach(), label)
         torch.testing.assert_close(again[0], eager)  # nothing that was given away is used again
         torch.testing.assert_close(again[1] + 1, slope)
-
-
-def test_small_batches_go_step_by_step_and_large_ones_through_torchscript() -> None:
-    one_pass = OnePass(lower("sumr", "pred"), "mean")
-    pred = torch.rand(SMALL + 1, dtype=torch.float32)
-    one_pass(pred[:SMALL], torch.ones(SMALL))
-    assert not one_pass._functions
-    one_pass(pred, torch.ones(SMALL + 1))
-    assert list(one_pass._functions) == [False]
-    focal = OnePass(lower("focal"), "mean")
-    focal(pred[:LARGE], torch.ones(LARGE))
-    assert list(focal._functions) == [True]
-
-
-@pytest.mark.parametrize("text", ["min(pred,label)", "max(pred,label)", "min(label,pred)*pred", "label-max(label,pred)"])
-def test_ties_are_halves_step_by_step_and_in_torchscript(text: str) -> None:
-    pred, label = torch.tensor([0.25, 0.5, 0.75]), torch.full((3,), 0.5)
-    steps, script = OnePass(lower(text, "pred"), "none"), OnePass(lower(text, "pred"), "none")
-    script.small = -1
-    for one, other in zip(steps(pred, label), script(pred, label), strict=True):
-        assert torch.equal(one, other)
-    eager = compile(text, "eager", reduction="sum")
-    given = pred.clone().requires_grad_()
-    assert torch.equal(torch.autograd.grad(eager(given, label), given)[0], steps(pred, label)[1])
-    assert any(call[0].__name__ == "_tie" for call in steps._stepped._plan)
