@@ -18,7 +18,8 @@ sys.meta_path.insert(0, Absent())
 from lossdsl.cli.main import main
 main({arguments!r})
 """
-EXTRAS = {"torch", "numba", "llvmlite", "pandas", "sklearn", "matplotlib", "starlette", "uvicorn", "hypothesis"}
+EXTRAS = {"torch", "numba", "llvmlite", "pandas", "sklearn", "matplotlib", "starlette", "uvicorn", "hypothesis",
+          "distributed", "dask", "tensorboard"}  # fmt: skip
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
