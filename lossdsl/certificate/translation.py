@@ -7,7 +7,8 @@ from typing import Any
 
 from flint import fmpq, fmpz
 
-from lossdsl.prover.field import FACTOR_BITS, MAX_KERNELS, RING, Element, Field, Poly
+from lossdsl.prover.field import FACTOR_BITS, Element, Field
+from lossdsl.prover.polynomials import MAX_KERNELS, RING, Poly
 from lossdsl.verifier import polynomials as verifier
 from lossdsl.verifier.kernels import Kernels, Quotient
 from lossdsl.verifier.polynomials import BITS, MASK

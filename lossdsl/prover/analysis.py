@@ -13,10 +13,11 @@ from flint import fmpq
 from lossdsl.grammar.tree import Node, names
 from lossdsl.prover.cells import Piece, Ranges, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
-from lossdsl.prover.field import Element, Field, RetryWithRoot, only_x
+from lossdsl.prover.field import Element, Field, RetryWithRoot
 from lossdsl.prover.jets import Along, Jets, curve_along, slope_along
 from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.prover.points import Point, between, by_place, compare, rational_point
+from lossdsl.prover.polynomials import only_x
 from lossdsl.prover.signs import Balls, Part, Signs
 from lossdsl.prover.terms import Terms, specialise
 

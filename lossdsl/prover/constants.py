@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from flint import arb, fmpq
 
-from lossdsl.prover.field import Element, Field, Poly, RetryWithRoot, SignOf
+from lossdsl.prover.field import Element, Field, RetryWithRoot, SignOf
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
+from lossdsl.prover.polynomials import Poly
 
 
 class Substitution:

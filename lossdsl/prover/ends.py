@@ -14,10 +14,11 @@ from typing import Any
 from flint import arb, fmpq, fmpq_poly
 
 from lossdsl.prover.constants import vanishes_at
-from lossdsl.prover.field import Element, Field, Poly
+from lossdsl.prover.field import Element, Field
 from lossdsl.prover.germs import ORDER, Germ, Germs, NoGerm
 from lossdsl.prover.limits import Budget
 from lossdsl.prover.numeric import precision, sign_of_ball
+from lossdsl.prover.polynomials import Poly
 
 LADDER = (10, 24, 64, 200, 900)
 """The n of the d = 2^-n that are tried, from wide to narrow."""

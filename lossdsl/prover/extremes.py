@@ -12,12 +12,13 @@ from flint import arb, arb_series, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.ends import LADDER, End
-from lossdsl.prover.field import Element, only_x
+from lossdsl.prover.field import Element
 from lossdsl.prover.germs import NoGerm
 from lossdsl.prover.jets import slope_along
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, float_of
+from lossdsl.prover.polynomials import only_x
 
 EDGE = 1e-6
 """The bound in pred holds from here on; in score, expansions bound what is closer to an end."""

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import comb, gcd, lcm
-from typing import Any
+from math import comb, lcm
 
-from flint import Ordering, fmpq, fmpz, fmpz_mpoly_ctx, fmpz_poly
+from flint import fmpq, fmpz
 
 from lossdsl.prover.limits import MAX_DEGREE, MAX_TERMS, Budget, Undecided
+from lossdsl.prover.polynomials import GENERATORS, MAX_KERNELS, NIL, RING, UNIT, Poly, PolyKey, X, factor, poly_key
 
-MAX_KERNELS = 14
 MAX_ROOT = 12
 """Largest n for which an n-th root is an algebraic kernel; above it, x^q is exp(q log x)."""
 MAX_EXP_POWER = 16
@@ -25,15 +24,6 @@ FACTOR_BITS = 100
 MAX_EXPANDED = 50_000
 """Most terms that a power is multiplied out to, like ones counted apart; those that remain are fewer as a rule."""
 
-RING = fmpz_mpoly_ctx.get(("x", *(f"k{i}" for i in range(MAX_KERNELS))), Ordering.lex)
-GENERATORS = RING.gens()
-X = GENERATORS[0]
-UNIT, NIL = RING.constant(1), RING.constant(0)
-_FLAT = (0,) * MAX_KERNELS
-
-Poly = Any
-"""FLINT's `fmpz_mpoly`, which comes without type hints."""
-PolyKey = tuple[tuple[tuple[int, ...], int], ...]
 SignOf = Callable[[Poly], int]
 """The sign on the piece at hand of a polynomial that has no zero there."""
 
@@ -77,34 +67,6 @@ class Kernel:
     low: fmpq = fmpq(0)
     high: fmpq | None = fmpq(0)
     """None: all numbers above `low`, without `low` itself."""
-
-
-def poly_key(f: Poly) -> PolyKey:
-    """The terms of a polynomial, sorted."""
-    return tuple(sorted((m, int(c)) for m, c in f.to_dict().items()))
-
-
-def only_x(f: Poly) -> bool:
-    """Whether no kernel occurs."""
-    return not any(f.degrees()[1:])
-
-
-def univariate(f: Poly) -> fmpz_poly:
-    """A polynomial in x alone, in FLINT's form for one variable."""
-    coefficients = [0] * (f.degrees()[0] + 1)
-    for monomial, c in f.to_dict().items():
-        coefficients[monomial[0]] = int(c)
-    return fmpz_poly(coefficients)
-
-
-def multivariate(f: fmpz_poly) -> Poly:
-    """The inverse of `univariate`."""
-    return RING.from_dict({(i, *_FLAT): int(c) for i, c in enumerate(f.coeffs()) if c != 0})
-
-
-def linear(q: fmpq) -> Poly:
-    """The polynomial of x that vanishes at a rational."""
-    return int(q.q) * X - int(q.p)
 
 
 class Field:
@@ -421,49 +383,3 @@ class Field:
             self.mul(self.poly_slope(a.n), Element(a.d, UNIT)), self.mul(Element(a.n, UNIT), self.poly_slope(a.d))
         )
         return self.quotient(top.n, top.d * a.d**2)
-
-
-def factor(f: Poly) -> tuple[int, list[tuple[Poly, int]]]:
-    """Content and irreducible factors over the whole numbers."""
-    if f.is_constant():
-        return int(f.leading_coefficient()), []
-    if only_x(f):
-        content, factors = univariate(f).factor()
-        return int(content), [(multivariate(g), int(e)) for g, e in factors]
-    try:
-        content, factors = f.factor()
-        return int(content), [(g, int(e)) for g, e in factors]
-    except OverflowError:
-        return _split_only(f)
-
-
-def _split_only(f: Poly) -> tuple[int, list[tuple[Poly, int]]]:
-    """What can be split off where FLINT's factoring overflows: the content and the part in x alone.
-
-    The rest may be reducible, which costs completeness, never soundness.
-    """
-    content, g = f.primitive()
-    groups: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
-    for monomial, c in g.to_dict().items():
-        groups.setdefault(monomial[1:], {})[(monomial[0], *_FLAT)] = c
-    common = NIL
-    for group in groups.values():
-        part = RING.from_dict(group)
-        common = part if common.is_zero() else common.gcd(part)
-    factors: list[tuple[Poly, int]] = []
-    whole = int(content)
-    if not common.is_constant():
-        inner, factors = factor(common)
-        g = g // common
-        whole *= inner
-    if g.leading_coefficient() < 0:
-        g, whole = -g, -whole
-    return whole, [*factors, (g, 1)]
-
-
-def content_of(f: Poly) -> int:
-    """The positive greatest common divisor of the coefficients."""
-    result = 0
-    for c in f.to_dict().values():
-        result = gcd(result, int(c))
-    return result

@@ -15,11 +15,12 @@ from flint import arb, fmpq
 
 from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.constants import Substitution, number_sign
-from lossdsl.prover.field import GENERATORS, RING, UNIT, Element, Field, Poly, RetryWithRoot
+from lossdsl.prover.field import Element, Field, RetryWithRoot
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import PROBES
 from lossdsl.prover.points import Point, between, float_of, rational_point
+from lossdsl.prover.polynomials import GENERATORS, RING, UNIT, Poly
 
 Monomial = tuple[tuple[str, str], ...]
 Row = tuple[Fraction, str, str, Element]

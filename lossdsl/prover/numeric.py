@@ -10,7 +10,8 @@ from typing import Any
 
 from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 
-from lossdsl.prover.field import GENERATORS, UNIT, Element, Field, Poly, X
+from lossdsl.prover.field import Element, Field
+from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, X
 
 _MIRROR = (1 - X, *GENERATORS[1:])
 Row = tuple[list[Any], list[Any], int, tuple[tuple[int, int], ...]]

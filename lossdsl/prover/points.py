@@ -9,8 +9,8 @@ from typing import Any
 
 from flint import arb, ctx, fmpq, fmpz_poly
 
-from lossdsl.prover.field import Poly, PolyKey, linear, multivariate, poly_key
 from lossdsl.prover.limits import Undecided
+from lossdsl.prover.polynomials import Poly, PolyKey, linear, multivariate, poly_key
 
 ROOT_BITS = 128
 FINEST = 400

@@ -15,11 +15,11 @@ from flint import arb, arb_series, fmpq
 
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
-from lossdsl.prover.field import Poly, poly_key
 from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import MAX_BOXES, Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, compare, float_of, rational_point, simplest_between
+from lossdsl.prover.polynomials import Poly, poly_key
 
 if TYPE_CHECKING:
     from lossdsl.prover.signs import Signs

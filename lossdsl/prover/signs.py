@@ -20,12 +20,13 @@ from flint import arb, fmpq
 
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import Ends
-from lossdsl.prover.field import NIL, RING, Element, Field, Poly, PolyKey, X, only_x, poly_key, univariate
+from lossdsl.prover.field import Element, Field
 from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
 from lossdsl.prover.places import inside as probes_between
 from lossdsl.prover.points import Point, algebraic_roots, between, by_place, compare, rational_point
+from lossdsl.prover.polynomials import NIL, RING, Poly, PolyKey, X, only_x, poly_key, univariate
 from lossdsl.prover.roots import Search
 
 PRECISIONS = (64, 192, 640, 2048)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -9,7 +10,9 @@ import sympy
 from flint import fmpq
 from hypothesis import given, settings
 
+from lossdsl.checking import check
 from lossdsl.formula import Formula
+from lossdsl.prover import limits
 from lossdsl.prover.analysis import AtLabel, analyse
 from lossdsl.prover.field import Field, RetryWithRoot
 from lossdsl.prover.limits import Budget, Undecided
@@ -86,3 +89,26 @@ def test_the_derivative_of_a_kernel() -> None:
     assert field.derivative(e).same(e)
     root = field.real_power(x, fmpq(1, 2), positive)
     assert field.mul(field.derivative(root), field.mul(field.constant(fmpq(2)), root)).same(field.one)
+
+
+def test_a_power_is_refused_before_it_is_multiplied_out() -> None:
+    # Fifteen terms to the sixteenth: 145 million products, which no clock is looked at between.
+    field = Field()
+    total = field.one
+    for n in range(1, 8):
+        total = field.add(total, field.exp(field.power(field.x, n)))
+        total = field.add(total, field.log(field.add(field.x, field.constant(fmpq(n))), positive))
+    with pytest.raises(Undecided, match="too many terms"):
+        field.power(total, 16)
+    assert len(field.power(total, 2).n) > len(total.n)
+
+
+def test_the_clock_ends_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock on which each look takes a hundredth of a second, and an allowance of thirty looks."""
+    ticks = itertools.count()
+    monkeypatch.setattr(limits.time, "perf_counter", lambda: next(ticks) / 100)
+    report = check("logmin", timeout=0.3, properties=("monotone", "convex_pred", "calibrated", "bounded_gradient"))
+    open_ = [f for f in report.properties.values() if f.status == "undecided"]
+    assert open_ and all("time limit" in f.detail for f in open_)
+    # What comes after the end of the time does not go on looking for long.
+    assert next(ticks) < 60

@@ -10,7 +10,8 @@ from lossdsl.formula import parse
 from lossdsl.lowering import lower
 from lossdsl.prover import soft
 from lossdsl.prover.cells import cut
-from lossdsl.prover.field import UNIT, Field, X
+from lossdsl.prover.field import Field
+from lossdsl.prover.polynomials import UNIT, X
 from lossdsl.prover.signs import Signs, spread
 from lossdsl.prover.terms import specialise
 from lossdsl.report import Report
