@@ -10,6 +10,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -48,6 +49,9 @@ def movielens_100k() -> Path:
 
 Source = Callable[[], bytes]
 
+# A ValueError is what an address gives that is none.
+_TROUBLE = (DataError, OSError, HTTPException, ValueError, zipfile.BadZipFile, subprocess.SubprocessError)
+
 
 def fetch(
     *,
@@ -75,7 +79,7 @@ def fetch(
         say(f"fetching {name}")
         try:
             data = source()
-        except (DataError, OSError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+        except _TROUBLE as error:
             problems.append(f"{name}: {_short(error)}")
             continue
         found = hashlib.sha256(data).hexdigest()

@@ -29,9 +29,14 @@ def archive(name: str = "ml-100k/u.data", body: bytes = BODY) -> bytes:
 class Handler(BaseHTTPRequestHandler):
     answers: dict[str, tuple[int, bytes, int]] = {}
     asked: list[str] = []
+    strange = {"/gone.zip": b"", "/babble.zip": b"SSH-2.0-babble\r\n\r\n"}  # no answer, and none of HTTP
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
+        if self.path in self.strange:
+            self.wfile.write(self.strange[self.path])
+            self.close_connection = True
+            return
         status, body, promised = self.answers.get(self.path, (404, b"", 0))
         self.send_response(status)
         self.send_header("Content-Length", str(promised))
@@ -92,6 +97,8 @@ BROKEN = {
     "empty": "no ml-100k/u.data",
     "page": "not a zip file",
     "missing": "404|Not Found",
+    "gone": "closed connection",
+    "babble": "SSH-2.0-babble",
 }
 
 
@@ -100,6 +107,57 @@ def test_a_broken_download_leaves_nothing(server: str, name: str) -> None:
     with pytest.raises(DataError, match=f"(?s){BROKEN[name]}.*no wheel today"):
         fetch(address=f"{server}/{name}.zip", wheel=no_wheel, digest=DIGEST)
     assert not cache().exists() or files(cache()) == []
+
+
+@pytest.mark.parametrize(
+    "address, why", [("http://127.0.0.1:9/none.zip", "refused"), ("nonsense", "unknown url type"), ("http://[", "URL")]
+)
+def test_an_address_where_nothing_is(server: str, address: str, why: str) -> None:
+    with pytest.raises(DataError, match=f"could not be fetched; .*{why}.*; the wheel of .*no wheel today"):
+        fetch(address=address, wheel=no_wheel, digest=DIGEST)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", 40)
+    with pytest.raises(DataError, match="the answer is far larger than the data set"):
+        fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST)
+
+
+def test_an_archive_that_swells_is_not_unpacked(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand bytes that unpack to far more than the archive itself."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("ml-100k/u.data", b"0" * 100_000)
+    packed = out.getvalue()
+    monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", 2 * len(packed))
+    Handler.answers["/bomb.zip"] = (200, packed, len(packed))
+    with pytest.raises(DataError, match="u.data in the archive is far larger than the data set"):
+        fetch(address=f"{server}/bomb.zip", wheel=no_wheel, digest=DIGEST)
+
+
+@pytest.mark.parametrize(
+    "platform, given, place",
+    [
+        ("linux", {"LOSSDSL_CACHE": "/a/own", "XDG_CACHE_HOME": "/x"}, "/a/own"),
+        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/lossdsl"),
+        ("linux", {"XDG_CACHE_HOME": ""}, "/home/me/.cache/lossdsl"),
+        ("darwin", {"XDG_CACHE_HOME": "/x"}, "/home/me/Library/Caches/lossdsl"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/lossdsl"),
+        ("win32", {}, "/home/me/.cache/lossdsl"),
+    ],
+)
+def test_the_cache_lies_where_the_system_keeps_caches(
+    platform: str, given: dict[str, str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOSSDSL_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("lossdsl.recsys.fetch.sys.platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
+    found = cache()
+    monkeypatch.undo()
+    assert found.as_posix() == place
 
 
 def test_the_wheel_steps_in(server: str) -> None:
