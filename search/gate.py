@@ -127,7 +127,10 @@ def noise(root: Node) -> float:
     >>> noise(parse("1/(1 + 2*label*pred^2 - label - pred^2)").tree.root) > 0.01
     True
     """
-    program = lower(Tree(root), axis="score")
+    try:
+        program = lower(Tree(root), axis="score")
+    except LossError:
+        return float("inf")  # a spelling that cannot be computed
     slopes = curves_of(program, _WIDE)[1]
     rough = curves_of(program, _WIDE.astype(np.float32))[1].astype(np.float64)
     with np.errstate(all="ignore"):
