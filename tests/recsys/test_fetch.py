@@ -117,6 +117,14 @@ def test_an_address_where_nothing_is(server: str, address: str, why: str) -> Non
         fetch(address=address, wheel=no_wheel, digest=DIGEST)
 
 
+def test_a_connection_that_breaks_is_told(server: str) -> None:
+    def breaks() -> bytes:
+        raise TimeoutError("the read timed out")
+
+    with pytest.raises(DataError, match="the wheel of .*: the read timed out"):
+        fetch(address=f"{server}/missing.zip", wheel=breaks, digest=DIGEST)
+
+
 def test_an_answer_without_end_is_not_read_to_its_end(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", 40)
     with pytest.raises(DataError, match="the answer is far larger than the data set"):
