@@ -22,8 +22,11 @@ from lossdsl.report import Finding, Report
 DIGITS = 220
 MANY_DIGITS = 50_000
 """For what 220 digits do not show, such as the kink of a sigmoid at 1e5."""
-EDGES = {0: Fraction(1, 10**20_000), 1: 1 - Fraction(1, 10**200)}
-"""Next to the label: where the loss stands for its limit there."""
+EDGES = {
+    0: (Fraction(1, 10**90), Fraction(1, 10**2000)),
+    1: (1 - Fraction(1, 10**90), 1 - Fraction(1, 10**200)),
+}
+"""Next to the label: where the loss stands for its limit there, closer if the first place has not come close to it."""
 Pair = tuple[Any, Any]
 """A value and its derivative along the axis."""
 
@@ -281,10 +284,13 @@ def _shape(report: Report, table: dict[int, list[Any]], oracle: Oracle) -> list[
                 out += [f"{name}: slope falls at label {y}, pred {mpmath.nstr(b[0], 12)}"
                         for a, b in zip(rows, rows[1:]) if b[column] < a[column] - tiny(a[column])]  # fmt: skip
         if proved(report, "minimum") and rows:
-            at = oracle(oracle.place(number(EDGES[y])), y)[0]
-            slack = abs(at) * mpf(10) ** -20 + mpf(10) ** -20
-            out += [f"minimum: {mpmath.nstr(v, 12)} at label {y}, pred {mpmath.nstr(p, 12)}"
-                    for p, v, _, _ in rows if v < at - slack]  # fmt: skip
+            for edge in EDGES[y]:
+                at = oracle(oracle.place(number(edge)), y)[0]
+                slack = abs(at) * mpf(10) ** -20 + mpf(10) ** -20
+                lower = [(p, v) for p, v, _, _ in rows if v < at - slack]
+                if not lower:
+                    break
+            out += [f"minimum: {mpmath.nstr(v, 12)} at label {y}, pred {mpmath.nstr(p, 12)}" for p, v in lower]
         if proved(report, "bounded_gradient"):
             words = report.properties["bounded_gradient"].detail.split("stays within ")
             if len(words) > 1:
@@ -386,7 +392,7 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
         if abs(slope / weight) > mpf(10) ** -6:
             yield f"slope {mpmath.nstr(slope, 8)} at the witness"
     elif name == "minimum":
-        limit = oracle(oracle.place(number(EDGES[label or 0])), label)[0]
+        limit = oracle(oracle.place(number(EDGES[label or 0][0])), label)[0]
         # Equal in all digits is no contradiction: sigmoid(-1e5) and 0 are.
         if oracle(x, label)[0] > limit:
             yield f"not lower at the witness {place}"
