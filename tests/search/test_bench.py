@@ -58,7 +58,7 @@ def test_implicit_folds_are_ranked_together_and_give_nothing_away(data: Dataset)
     positives = {(u, i) for u, i in zip(ranked.user[ranked.label > 0], ranked.item[ranked.label > 0])}
     trained = set(zip(bench.train.user, bench.train.item))
     assert (bench.train.label > 0).all() and not positives & trained
-    # The folds hold the last positives of train, and validation's own; nothing that is trained on stands in the ranking.
+    # Folds hold the last positives of train, and validation's own; nothing that is trained on stands in the ranking.
     liked = bench.data.train.take(bench.data.train.label > 0)
     fold = set(zip(liked.user, liked.item)) - trained
     valid = bench.data.validation.take(bench.data.validation.label > 0)
