@@ -233,7 +233,7 @@ def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]
     return {
         "found": best["formula"], "nodes": best["nodes"], "trials": result.trials, "fates": result.fates,
         "reward": best["reward"], "final": best["final"], "front": best["front"], "seeded": best["seeded"],
-        "seconds": round(result.elapsed, 1), "workers": workers,
+        "folds": settings.ladder.folds, "seconds": round(result.elapsed, 1), "workers": workers,
         # On a machine that others use too, the processor's seconds say what the budget came to.
         "processor_seconds": round(time.process_time() - begin, 1),
     }  # fmt: skip
