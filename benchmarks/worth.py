@@ -247,10 +247,11 @@ class Kept:
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
-    def cell(self, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> None:
-        """Make a cell unless it is there."""
-        if any(all(row.get(name) == value for name, value in key.items()) for row in self.rows):
-            return
+    def cell(self, key: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The row of a cell, made unless it is there."""
+        for row in self.rows:
+            if all(row.get(name) == value for name, value in key.items()):
+                return row
         begin = time.monotonic()
         row = key | make()
         row["wall"] = round(time.monotonic() - begin, 1)
@@ -259,7 +260,9 @@ class Kept:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         named = ", ".join(str(value) for value in key.values())
-        print(f"{named}: validation {row['validation']:.4f}, test {row['test']:.4f}", file=sys.stderr, flush=True)
+        said = row["found"] if "test" not in row else f"validation {row['validation']:.4f}, test {row['test']:.4f}"
+        print(f"{named}: {said}", file=sys.stderr, flush=True)
+        return row
 
 
 def study(
@@ -271,17 +274,20 @@ def study(
         for name, variants in baselines(task_of(split)).items() if known else ():
             kept.cell({"kind": "baseline", "split": split, "loss": name}, partial(_known, lab, variants))
         for seed in seeds:
-            key = {"kind": "search", "split": split, "seed": seed, "budget": budget}
-            kept.cell(key, partial(_found, lab, seed, budget, workers))
+            place = {"split": split, "seed": seed, "budget": budget}
+            # A row of its own: what ten minutes found is not lost where the tuning after it is broken off.
+            kept.cell({"kind": "search"} | place, partial(_tested, lab, place, workers, kept))
 
 
 def _known(lab: Lab, variants: Sequence[str]) -> dict[str, Any]:
     return lab.test(lab.tune(variants))
 
 
-def _found(lab: Lab, seed: int, budget: str, workers: int) -> dict[str, Any]:
-    result = searched(lab.split, seed, budget, workers)
-    return result | lab.test(lab.tune([result["found"]]))
+def _tested(lab: Lab, place: dict[str, Any], workers: int, kept: Kept) -> dict[str, Any]:
+    find = partial(searched, place["split"], place["seed"], place["budget"], workers)
+    found = kept.cell({"kind": "found"} | place, find)
+    facts = {name: found[name] for name in ("found", "nodes", "trials", "folds", "seeded", "processor_seconds")}
+    return facts | lab.test(lab.tune([found["found"]]))
 
 
 def main() -> int:

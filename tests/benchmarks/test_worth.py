@@ -65,6 +65,28 @@ def test_a_cell_is_made_once(worth: Any, tmp_path: Path) -> None:
     assert len(made) == 1 and json.loads((tmp_path / "r" / "worth.jsonl").read_text())["loss"] == "bce"
 
 
+def test_what_was_found_is_kept_before_it_is_tuned(worth: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    searches = []
+
+    def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]:
+        searches.append(seed)
+        return {"found": "mse", "nodes": 4, "trials": 9, "folds": 4, "seeded": False, "processor_seconds": 1.0}
+
+    def broken_off(*rest: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worth, "searched", searched)
+    place = tmp_path / "worth.jsonl"
+    with monkeypatch.context() as once, pytest.raises(KeyboardInterrupt):
+        once.setattr(worth.Lab, "tune", broken_off)
+        worth.study(["rolling-1"], [1], "10m", 1, worth.Kept(place), known=False)
+    monkeypatch.setattr(worth.Lab, "tune", lambda lab, variants: {"formula": variants[0], "validation": 0.6})
+    monkeypatch.setattr(worth.Lab, "test", lambda lab, tuned: tuned | {"test": 0.5})
+    worth.study(["rolling-1"], [1], "10m", 1, worth.Kept(place), known=False)
+    last = json.loads(place.read_text().splitlines()[-1])
+    assert searches == [1] and (last["kind"], last["found"], last["formula"]) == ("search", "mse", "mse")
+
+
 def test_the_search_is_given_no_test_rows(worth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Dataset] = []
 
