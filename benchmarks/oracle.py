@@ -8,8 +8,10 @@ both ends.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -27,12 +29,18 @@ EDGES = {
     1: (1 - Fraction(1, 10**90), 1 - Fraction(1, 10**200)),
 }
 """Next to the label: where the loss stands for its limit there, closer if the first place has not come close to it."""
+FARTHEST = 10**100
+"""Size of the largest exponent of e."""
 Pair = tuple[Any, Any]
 """A value and its derivative along the axis."""
 
 
 class NotFinite(Exception):
     """A sub-expression is not a real, finite number."""
+
+
+class OutOfSight(Exception):
+    """A power of e so large or small that computing it takes longer than anyone waits: nothing is said of the place."""
 
 
 def number(q: Fraction) -> Any:
@@ -88,8 +96,8 @@ class Oracle:
             if node.name == "pred":
                 if not self.score:
                     return x, mpf(1)
-                p = 1 / (1 + mpmath.exp(-x))
-                return p, p / (1 + mpmath.exp(x))
+                p = 1 / (1 + exponential(-x))
+                return p, p / (1 + exponential(x))
             return number(self.parameters[node.name]), mpf(0)
         assert isinstance(node, Apply)
         if node.op in ("lt", "le", "gt", "ge"):
@@ -125,7 +133,7 @@ def apply(op: str, args: list[Pair]) -> Pair:
                 raise NotFinite
             return mpmath.log(w), du / w
         if op in ("exp", "expm1"):
-            e = mpmath.exp(u)
+            e = exponential(u)
             return (e if op == "exp" else e - 1), e * du
         if op == "sqrt":
             if u < 0:
@@ -137,12 +145,12 @@ def apply(op: str, args: list[Pair]) -> Pair:
         if op == "sign":
             return mpmath.sign(u), mpf(0)
         if op == "sigmoid":
-            s = 1 / (1 + mpmath.exp(-u))
-            return s, du * s / (1 + mpmath.exp(u))
+            s = 1 / (1 + exponential(-u))
+            return s, du * s / (1 + exponential(u))
         if op == "logsigmoid":
-            return -mpmath.log1p(mpmath.exp(-u)), du / (1 + mpmath.exp(u))
+            return -mpmath.log1p(exponential(-u)), du / (1 + exponential(u))
         if op == "softplus":
-            return mpmath.log1p(mpmath.exp(u)), du / (1 + mpmath.exp(-u))
+            return mpmath.log1p(exponential(u)), du / (1 + exponential(-u))
         if op == "tanh":
             t = mpmath.tanh(u)
             return t, du * mpmath.sech(u) ** 2
@@ -166,6 +174,13 @@ def apply(op: str, args: list[Pair]) -> Pair:
         raise NotFinite from None
 
 
+def exponential(x: Any) -> Any:
+    """e^x, which mpmath would compute for hours where x itself has thousands of digits."""
+    if abs(x) > FARTHEST:
+        raise OutOfSight
+    return mpmath.exp(x)
+
+
 def power(u: Any, du: Any, v: Any, dv: Any) -> Pair:
     """u^v as the language has it: whole exponents of anything, others of what is not negative."""
     if dv == 0 and v == int(v) and abs(v) < 10**6:
@@ -177,7 +192,7 @@ def power(u: Any, du: Any, v: Any, dv: Any) -> Pair:
         raise NotFinite
     if u == 0:
         return mpf(0), mpf(0)
-    w = mpmath.exp(v * mpmath.log(u))
+    w = exponential(v * mpmath.log(u))
     return w, w * (dv * mpmath.log(u) + v * du / u)
 
 
@@ -206,17 +221,25 @@ def objections(formula: Formula, report: Report, dice: random.Random, labels: tu
                 if proved(report, "domain"):
                     found.append(f"domain: not finite at label {y}, pred {mpmath.nstr(p, 20)}")
                 continue
+            except OutOfSight:
+                continue
             weight = p * (1 - p)
             d_pred, d_score = (slope / weight, slope) if oracle.score else (slope, slope * weight)
             table[y].append((p, value, d_pred, d_score))
-    if found or (report.properties.get("domain") and report.properties["domain"].status == "refuted"):
-        return found + _witnesses(oracle, report)
-    found += _monotone(report, table)
-    found += _uses(report, table)
-    found += _shape(report, table, oracle)
-    found += _continuous(report, oracle, dice)
-    found += _probability(report, table, oracle, dice)
-    return found + _witnesses(oracle, report)
+    looks: list[Callable[[], list[str]]] = [partial(_witnesses, oracle, report)]
+    if not found and not refuted(report, "domain"):
+        looks = [
+            partial(_monotone, report, table),
+            partial(_uses, report, table),
+            partial(_shape, report, table, oracle),
+            partial(_continuous, report, oracle, dice),
+            partial(_probability, report, table, oracle, dice),
+            *looks,
+        ]
+    for look in looks:
+        with suppress(OutOfSight):
+            found += look()
+    return found
 
 
 def proved(report: Report, name: str) -> bool:
@@ -400,7 +423,7 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
         if not _falls(oracle, Fraction(place), step, label, name == "convex_score"):
             yield f"the slope does not fall at the witness {place}"
     elif name == "proper" and finding.witness.value != "a maximum":
-        p = 1 / (1 + mpmath.exp(-x)) if oracle.score else x
+        p = 1 / (1 + exponential(-x)) if oracle.score else x
         pull, push = p * oracle(x, 1)[1], (1 - p) * oracle(x, 0)[1]
         if abs(pull + push) <= mpf(10) ** -90 * (abs(pull) + abs(push)):
             yield f"balanced at the witness {place}"

@@ -68,7 +68,7 @@ def events(folder: Path) -> Any:
 def test_a_run_and_its_resumption_are_one_curve(tmp_path: Path) -> None:
     run, board = tmp_path / "run", tmp_path / "board"
     quick = ["training.epochs=2", "training.test_seeds=1", "training.final_l2=[1e-4]", "training.l2=[1e-4]",
-             "ladder.batch=16", "ladder.final=1", "ladder.final_seeds=1"]  # fmt: skip
+             "ladder.batch=16", "ladder.final=1", "ladder.final_seeds=1", "seeded=true"]  # fmt: skip
     always = ["--run-dir", str(run), "--workers", "1", "--tensorboard", str(board)]
     first = ["--data", "demo", "--seed", "3", "--budget", "40trials", *(f"--set={change}" for change in quick)]
     for options in (first, ["--resume", "--budget", "64trials"]):
