@@ -56,7 +56,9 @@ def client() -> Iterator[Client]:
     from lossdsl.web.app import make_app
 
     with listen(0) as listener:
-        server = uvicorn.Server(uvicorn.Config(make_app(), log_level="warning", ws="none"))
+        # As `lossdsl serve` has it: whoever keeps a connection open does not keep the server.
+        config = uvicorn.Config(make_app(), log_level="warning", ws="none", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         yield Client(listener.getsockname()[1])
