@@ -137,7 +137,7 @@ def _slopes(
                     v = np.exp(x)
                     d = dx * v
                 if not (low <= v <= high):
-                    d = 0.0 * d
+                    d = 0.0 if v == v else v  # an infinite slope too is cut off
                     v = min(max(v, low), high)
                 value[inputs + s], slope[inputs + s] = v, d
             out[b, j] = slope[inputs + steps - 1]

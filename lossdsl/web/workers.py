@@ -77,8 +77,8 @@ class Workers:
         return worker
 
     def _replace(self, worker: _Worker) -> _Worker:
-        worker.kill()
-        with self._lock:
+        with self._lock:  # ended by one thread: a pipe closed twice closes whatever has its number by then
+            worker.kill()
             if not self._open:
                 return worker
             self._all.remove(worker)

@@ -61,6 +61,14 @@ def test_slopes_are_those_of_the_program(name: str, data: st.DataObject) -> None
         assert not np.isfinite(ours).all() or space.clamp is None
 
 
+def test_a_clamp_cuts_off_infinite_slopes() -> None:
+    space = SPACES["everything"]
+    graph = Graph((Step("exp", 0), *(Step("exp", len(INPUTS) + k) for k in range(3))))  # exp(exp(exp(exp(pred))))
+    ours = slopes(space, *columns(space, graph), POINTS)[0]
+    theirs = np.broadcast_to(evaluate(lower(space.tree(graph), axis="pred"), *POINTS)[1], (4,)) / 4
+    assert ours == pytest.approx(theirs)
+
+
 @given(graphs(Space()))
 @settings(max_examples=40, deadline=None)
 def test_the_key_of_the_reduced_graph_is_that_of_its_formula(graph: Graph) -> None:
