@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_elsewhere_there_is_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    monkeypatch.setattr("lossdsl.cli.search_progress.time", SimpleNamespace(monotonic=lambda: clock))
     with shown() as tell:
         for _ in range(250):  # of a tenth of a second each
             clock += 0.1
