@@ -245,8 +245,10 @@ def test_c_header_compiles_without_a_warning_and_agrees(precise: SimpleNamespace
         (tmp_path / f"loss{number}.h").write_text(c.source(formula))
         for axis, program in programs(formula).items():
             points = PREDS if axis == "pred" else SCORES
+            labelled = any(step.name == "label" for step in program.steps)
             body = "".join(
-                f'v = {function_name(formula, axis)}({x!r}, {y!r}, &s); printf("%.17g %.17g\\n", v, s);\n'
+                f'v = {function_name(formula, axis)}({x!r}, {f"{y!r}, " if labelled else ""}&s); '
+                'printf("%.17g %.17g\\n", v, s);\n'
                 for x in points
                 for y in labels
             )
