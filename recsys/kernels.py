@@ -119,6 +119,27 @@ def grouped_auc(order: Any, score: Any, label: Any, group: Any) -> float:
     return total / count if count > 0 else np.nan
 
 
+@numba.njit(inline="always")
+def _credit(out: Any, ndcg: Any, hits: Any, liked: Any, first: Any, precision: Any, top: Any, depth: Any) -> None:
+    """Adds one group's NDCG, recall, hit, reciprocal rank, average precision and precision to the sums."""
+    out[0] += ndcg
+    out[1] += hits / liked
+    out[2] += 1.0 if hits > 0 else 0.0
+    out[3] += 1.0 / first if first > 0 else 0.0
+    out[4] += precision / min(liked, top)
+    out[5] += hits / depth
+
+
+@numba.njit(inline="always")
+def _mean(out: Any, count: Any) -> Any:
+    """The sums over `count` groups as means, in place; nan where there is no group."""
+    if count == 0:
+        out[:] = np.nan
+    else:
+        out /= count
+    return out
+
+
 @numba.njit(**JIT)
 def ranking(order: Any, label: Any, group: Any, depth: int) -> Any:
     """Means over groups with a positive row: NDCG, recall, hit rate, reciprocal rank, average precision, precision.
@@ -161,18 +182,9 @@ def ranking(order: Any, label: Any, group: Any, depth: int) -> Any:
                 precision += hits / (j + 1.0)
                 if first == 0:
                     first = j + 1
-        out[0] += gained / ideal
-        out[1] += hits / liked
-        out[2] += 1.0 if hits > 0 else 0.0
-        out[3] += 1.0 / first if first > 0 else 0.0
-        out[4] += precision / min(liked, top)
-        out[5] += hits / (size if depth == 0 else depth)
+        _credit(out, gained / ideal, hits, liked, first, precision, top, size if depth == 0 else depth)
         start = end
-    if count == 0:
-        out[:] = np.nan
-    else:
-        out /= count
-    return out
+    return _mean(out, count)
 
 
 @numba.njit(**JIT)
@@ -231,15 +243,6 @@ def ranking_unsorted(score: Any, label: Any, group: Any, depth: int) -> Any:
                 precision += hits / (place + 1.0)
                 if first == 0:
                     first = place + 1
-        out[0] += gained / ideal
-        out[1] += hits / liked
-        out[2] += 1.0 if hits > 0 else 0.0
-        out[3] += 1.0 / first if first > 0 else 0.0
-        out[4] += precision / min(liked, top)
-        out[5] += hits / (size if depth == 0 else depth)
+        _credit(out, gained / ideal, hits, liked, first, precision, top, size if depth == 0 else depth)
         start = end
-    if count == 0:
-        out[:] = np.nan
-    else:
-        out /= count
-    return out
+    return _mean(out, count)
