@@ -16,7 +16,7 @@ test: install
 	cd $(ROOT) && $(BIN)/ruff check . && $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: install lint
-	cd $(ROOT) && $(BIN)/python -m pytest -n 2
+	cd $(ROOT) && $(BIN)/python -m pytest -n 2 --hypothesis-profile=random
 
 # The released thing: `make test-wheel PYTHON=python3.13`; VENV_WHEEL=FOLDER keeps the environment for the next time.
 test-wheel:

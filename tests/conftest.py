@@ -1,0 +1,13 @@
+"""Which examples Hypothesis draws: the same at each run by default, other ones at each run under `make test-all`.
+
+A change must not fail for an example that has nothing to do with it, and a failure must come again on the next machine.
+New examples are looked for where time is: `make test-all`, `make fuzz` and the weekly job.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("random", derandomize=False, print_blob=True)
+settings.load_profile("same")
