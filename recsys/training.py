@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
-
 from lossdsl.errors import LossError
 from lossdsl.recsys import metrics
+from lossdsl.recsys.course import Progress, follow
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.fused import FusedEngine
 from lossdsl.recsys.objective import Objective, as_objective
 from lossdsl.recsys.settings import DEFAULTS, Settings
 from lossdsl.recsys.statistics import Interval, interval
 from lossdsl.recsys.trainer import Diverged, State, Trainer
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,34 +170,17 @@ def single_thread() -> None:
 
 
 def _run(trainer: Trainer, progress: Progress | None) -> Run:
-    settings, begin = trainer.settings, time.perf_counter()
-    history: list[float] = []
-    best, best_epoch, state, stopped = -np.inf, 0, None, ""
-    lower_is_better = settings.metric in metrics.LOWER_IS_BETTER
-    for epoch in range(1, settings.epochs + 1):
-        try:
-            trainer.epoch()
-        except Diverged as error:
-            stopped = str(error)
-            break
-        value = trainer.evaluate("validation")
-        history.append(value)
-        if progress is not None:
-            progress(trainer.seed, epoch, value)
-        gain = -value if lower_is_better else value
-        if gain > best:
-            best, best_epoch, state = gain, epoch, trainer.state()
-        elif settings.patience and epoch - best_epoch >= settings.patience:
-            break
+    begin = time.perf_counter()
+    course = follow(trainer, trainer.state, progress)
     measured: dict[str, float] = {}
     last: dict[str, float] = {}
-    if state is not None:
-        if not stopped:
+    if course.kept is not None:
+        if not course.stopped:
             last = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(trainer))
-        trainer.load(state)
+        trainer.load(course.kept)
         measured = metrics.measure(trainer.watched("test"), trainer.scores("test"), _names(trainer))
     seconds = time.perf_counter() - begin
-    return Run(trainer.seed, tuple(history), best_epoch, measured, last, state, seconds, stopped)
+    return Run(trainer.seed, course.history, course.best_epoch, measured, last, course.kept, seconds, course.stopped)
 
 
 def _names(trainer: Trainer) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from lossdsl.errors import LossError
-from lossdsl.recsys import metrics
+from lossdsl.recsys.course import follow
 from lossdsl.recsys.dataset import Array, Dataset
 from lossdsl.recsys.settings import DEFAULTS, Settings
-from lossdsl.recsys.trainer import Diverged, Trainer
+from lossdsl.recsys.trainer import Trainer
 from lossdsl.recsys.training import single_thread
 
 KEPT = "trainings.jsonl"
@@ -57,24 +57,11 @@ class Job:
 def train_job(job: Job, data: Dataset) -> Trained:
     """Trains until the patience or the epochs are spent; the epoch that was best on validation is what counts."""
     trainer = Trainer(job.loss, data, job.settings, seed=job.seed)
-    settings = trainer.settings
-    sign = -1.0 if settings.metric in metrics.LOWER_IS_BETTER else 1.0
-    best, best_epoch, scores, stopped = -np.inf, 0, np.empty(0, np.float32), ""
-    for epoch in range(1, settings.epochs + 1):
-        try:
-            trainer.epoch()
-        except Diverged as error:
-            stopped = str(error)
-            break
-        value = sign * trainer.evaluate("validation")
-        if value > best:
-            best, best_epoch = value, epoch
-            if job.test:
-                scores = trainer.scores("test")
-        elif settings.patience and epoch - best_epoch >= settings.patience:
-            break
-    value = sign * best if best_epoch else float("nan")
-    return Trained(value, best_epoch, best_epoch == settings.epochs, stopped, scores)
+    nothing = np.empty(0, np.float32)
+    course = follow(trainer, lambda: trainer.scores("test") if job.test else nothing)
+    scores = nothing if course.kept is None else course.kept
+    last = course.best_epoch == trainer.settings.epochs
+    return Trained(course.best, course.best_epoch, last, course.stopped, scores)
 
 
 class Kept:

@@ -1,0 +1,54 @@
+"""The course of one training: epochs until the patience is spent, and what was kept at the best one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from lossdsl.recsys import metrics
+from lossdsl.recsys.trainer import Diverged, Trainer
+
+T = TypeVar("T")
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Course(Generic[T]):
+    """The metric on validation after each epoch, the best epoch (from 1; 0 where none was), and what was kept there.
+
+    `stopped` says why the training ended early by misfortune.
+    """
+
+    history: tuple[float, ...]
+    best_epoch: int
+    kept: T | None
+    stopped: str
+
+    @property
+    def best(self) -> float:
+        """The metric at the best epoch; NaN where none was."""
+        return self.history[self.best_epoch - 1] if self.best_epoch else float("nan")
+
+
+def follow(trainer: Trainer, keep: Callable[[], T], progress: Progress | None = None) -> Course[T]:
+    """Trains until the patience or the epochs are spent; `keep` is called whenever validation got better."""
+    settings = trainer.settings
+    sign = -1.0 if settings.metric in metrics.LOWER_IS_BETTER else 1.0
+    history: list[float] = []
+    best, best_epoch, kept, stopped = -float("inf"), 0, None, ""
+    for epoch in range(1, settings.epochs + 1):
+        try:
+            trainer.epoch()
+        except Diverged as error:
+            stopped = str(error)
+            break
+        value = trainer.evaluate("validation")
+        history.append(value)
+        if progress is not None:
+            progress(trainer.seed, epoch, value)
+        if sign * value > best:
+            best, best_epoch, kept = sign * value, epoch, keep()
+        elif settings.patience and epoch - best_epoch >= settings.patience:
+            break
+    return Course(tuple(history), best_epoch, kept, stopped)
