@@ -1,36 +1,24 @@
-"""A second opinion on every finding of `check`: values and slopes in 220 digits, computed without the engine.
+"""Values and slopes of a loss in 220 digits, computed without the engine.
 
-Shares the parser with the package and nothing else. `objections(formula, report, random)` lists what contradicts a
-report: a proof broken at a sampled place, or a witness that does not show what it claims. Places run down to 1e-30 from
-both ends.
+Shares the parser with the package and nothing else. What digits cannot show is not guessed: `OutOfSight` says so.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from fractions import Fraction
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import mpmath
 from mpmath import mpf
 
 from lossdsl.formula import Formula
 from lossdsl.grammar.tree import Apply, Name, Node, Number, names, walk
-from lossdsl.report import Finding, Report
 
 DIGITS = 220
-MANY_DIGITS = 50_000
-"""For what 220 digits do not show, such as the kink of a sigmoid at 1e5."""
-EDGES = {
-    0: (Fraction(1, 10**90), Fraction(1, 10**2000)),
-    1: (1 - Fraction(1, 10**90), 1 - Fraction(1, 10**200)),
-}
-"""Next to the label: where the loss stands for its limit there, closer if the first place has not come close to it."""
 FARTHEST = 10**100
 """Size of the largest exponent of e."""
+BLURRED = mpf(10) ** -100
+"""A value closer to zero than this may be on either side of it, or zero, if something got lost on the way."""
 Pair = tuple[Any, Any]
 """A value and its derivative along the axis."""
 
@@ -40,7 +28,20 @@ class NotFinite(Exception):
 
 
 class OutOfSight(Exception):
-    """A power of e so large or small that computing it takes longer than anyone waits: nothing is said of the place."""
+    """Nothing is said of the place: a power of e that takes longer than anyone waits, or one lost beside a number."""
+
+
+class Dual(NamedTuple):
+    """A value and its slope on one side of the place.
+
+    `kink`: the slope on the other side may be another. `lost`: something too small to show is missing in the value;
+    1 + e^-1e30 is 1 in any number of digits that fits into a computer, and yet less 1 it is no zero to divide by.
+    """
+
+    value: Any
+    slope: Any
+    kink: bool = False
+    lost: bool = False
 
 
 def number(q: Fraction) -> Any:
@@ -58,120 +59,120 @@ class Oracle:
         self.labelled = "label" in names(formula.tree.root)
         self.parameters = {b.name: b.low for b in formula.tree.where}
         self.labels = labels
-        self._known: dict[tuple[Any, Any, int], Pair | None] = {}
+        self._known: dict[tuple[Any, Any, int], Pair | Exception] = {}
 
     def place(self, pred: Any) -> Any:
         """The place on the formula's own axis."""
         return mpmath.log(pred / (1 - pred)) if self.score else pred
 
     def __call__(self, x: Any, label: Any) -> Pair:
-        """Loss and slope at a place of the axis."""
+        """Loss and slope at a place of the axis; at a kink the mean of the slopes on both sides."""
         # Without label in the formula both labels are one.
         key = x, label if self.labelled else None, mpmath.mp.prec
         if key not in self._known:
-            self._known[key] = None
-            self._known[key] = self._compute(x, label)
+            try:
+                after = self._compute(x, label, 1)
+                before = self._compute(x, label, -1) if after.kink else after
+                self._known[key] = after.value, (after.slope + before.slope) / 2
+            except (NotFinite, OutOfSight) as trouble:
+                self._known[key] = trouble
         found = self._known[key]
-        if found is None:
-            raise NotFinite
+        if isinstance(found, Exception):
+            raise found
         return found
 
-    def _compute(self, x: Any, label: Any) -> Pair:
-        env: dict[Node, Pair] = {}
+    def _compute(self, x: Any, label: Any, side: int) -> Dual:
+        env: dict[Node, Dual] = {}
         for node in self.order:
-            env[node] = self._node(node, env, x, label)
-            v = env[node][0]
+            env[node] = self._node(node, env, x, label, side)
+            v = env[node].value
             if not isinstance(v, mpf) or not mpmath.isfinite(v):
                 raise NotFinite
         return env[self.root]
 
-    def _node(self, node: Node, env: dict[Node, Pair], x: Any, label: Any) -> Pair:
+    def _node(self, node: Node, env: dict[Node, Dual], x: Any, label: Any, side: int) -> Dual:
         if isinstance(node, Number):
-            return number(node.value), mpf(0)
+            return Dual(number(node.value), mpf(0))
         if isinstance(node, Name):
             if node.name == "label":
-                return mpf(label), mpf(0)
+                return Dual(mpf(label), mpf(0))
             if node.name == "score":
-                return x, mpf(1)
+                return Dual(x, mpf(1))
             if node.name == "pred":
-                if not self.score:
-                    return x, mpf(1)
-                p = 1 / (1 + exponential(-x))
-                return p, p / (1 + exponential(x))
-            return number(self.parameters[node.name]), mpf(0)
+                return apply("sigmoid", [Dual(x, mpf(1))], side) if self.score else Dual(x, mpf(1))
+            return Dual(number(self.parameters[node.name]), mpf(0))
         assert isinstance(node, Apply)
-        if node.op in ("lt", "le", "gt", "ge"):
-            a, b = env[node.args[0]][0], env[node.args[1]][0]
-            return mpf({"lt": a < b, "le": a <= b, "gt": a > b, "ge": a >= b}[node.op]), mpf(0)
-        return apply(node.op, [env[a] for a in node.args])
+        if node.op == "sub" and node.args[0] == node.args[1]:
+            return Dual(mpf(0), mpf(0))
+        return apply(node.op, [env[a] for a in node.args], side)
 
 
-def apply(op: str, args: list[Pair]) -> Pair:
-    """One operator on values and slopes."""
-    (u, du), *rest = args
-    v, dv = rest[0] if rest else (mpf(0), mpf(0))
+def apply(op: str, args: list[Dual], side: int) -> Dual:
+    """One operator on values and slopes; `side` is 1 for slopes just after the place, -1 for those just before it."""
+    lost = any(a.lost for a in args)
+    if op in CHOICES:
+        return CHOICES[op](op, args, side, lost)
     try:
-        if op == "add":
-            return u + v, du + dv
-        if op == "sub":
-            return u - v, du - dv
-        if op == "mul":
-            return u * v, du * v + u * dv
-        if op == "div":
-            return u / v, (du * v - u * dv) / v**2
-        if op == "neg":
-            return -u, -du
-        if op == "reciprocal":
-            return 1 / u, -du / u**2
-        if op == "square":
-            return u * u, 2 * u * du
-        if op == "pow":
-            return power(u, du, v, dv)
-        if op in ("log", "log1p"):
-            w = u if op == "log" else 1 + u
-            if w <= 0:
-                raise NotFinite
-            return mpmath.log(w), du / w
-        if op in ("exp", "expm1"):
-            e = exponential(u)
-            return (e if op == "exp" else e - 1), e * du
-        if op == "sqrt":
-            if u < 0:
-                raise NotFinite
-            root = mpmath.sqrt(u)
-            return root, (du / (2 * root) if root else mpf(0))
-        if op == "abs":
-            return abs(u), du * mpmath.sign(u)
-        if op == "sign":
-            return mpmath.sign(u), mpf(0)
-        if op == "sigmoid":
-            s = 1 / (1 + exponential(-u))
-            return s, du * s / (1 + exponential(u))
-        if op == "logsigmoid":
-            return -mpmath.log1p(exponential(-u)), du / (1 + exponential(u))
-        if op == "softplus":
-            return mpmath.log1p(exponential(u)), du / (1 + exponential(-u))
-        if op == "tanh":
-            t = mpmath.tanh(u)
-            return t, du * mpmath.sech(u) ** 2
-        if op == "relu":
-            return (u, du) if u > 0 else (mpf(0), mpf(0))
-        if op in ("min", "max"):
-            best = args[0]
-            for other in args[1:]:
-                if (other[0] < best[0]) == (op == "min") and other[0] != best[0]:
-                    best = other
-            return best
-        if op == "clamp":
-            return apply("min", [apply("max", [args[0], args[1]]), args[2]])
-        if op == "if":
-            return args[1] if u else args[2]
-        epsilon, slope = (v, dv) if rest else (mpf(1) / 10**6, mpf(0))
-        size, dsize = abs(u) + epsilon, du * mpmath.sign(u) + slope
-        inner = apply({"plog": "log", "pinv": "reciprocal", "psqrt": "sqrt"}[op], [(size, dsize)])
-        return mpmath.sign(u) * inner[0], mpmath.sign(u) * inner[1]
+        value, slope, here = _smooth(op, args, lost)
     except (ZeroDivisionError, OverflowError, ValueError):
-        raise NotFinite from None
+        raise (OutOfSight if lost else NotFinite) from None
+    return Dual(value, slope, any(a.kink for a in args), lost or here)
+
+
+def _smooth(op: str, args: list[Dual], lost: bool) -> tuple[Any, Any, bool]:
+    """Operators without kinks: value, slope, and whether this one lost something."""
+    u, du = args[0][:2]
+    v, dv = args[1][:2] if len(args) > 1 else (mpf(0), mpf(0))
+    if op in ("add", "sub"):
+        v, dv = (v, dv) if op == "add" else (-v, -dv)
+        return u + v, du + dv, bool(u and v) and u + v in (u, v)
+    if op == "mul":
+        return u * v, du * v + u * dv, False
+    if op == "div":
+        return u / v, (du * v - u * dv) / v**2, False
+    if op == "neg":
+        return -u, -du, False
+    if op == "reciprocal":
+        return 1 / u, -du / u**2, False
+    if op == "square":
+        return u * u, 2 * u * du, False
+    if op == "pow":
+        return _power(u, du, v, dv, lost)
+    if op == "log":
+        _above_zero(u, lost)
+        return mpmath.log(u), du / u, False
+    if op == "log1p":
+        _above_zero(1 + u, lost)
+        return mpmath.log1p(u), du / (1 + u), False
+    if op == "exp":
+        e = exponential(u)
+        return e, e * du, bool(u) and e == 1
+    if op == "expm1":
+        e = exponential(u)
+        value = mpmath.expm1(u)
+        return value, e * du, value == -1
+    if op == "sqrt":
+        if u <= 0 and (u or lost):
+            _above_zero(u, lost)
+        root = mpmath.sqrt(u)
+        return root, (du / (2 * root) if root else mpf(0)), False
+    if op == "sigmoid":
+        s = 1 / (1 + exponential(-u))
+        return s, du * s / (1 + exponential(u)), s == 1
+    if op == "logsigmoid":
+        return -mpmath.log1p(exponential(-u)), du / (1 + exponential(u)), False
+    if op == "softplus":
+        return mpmath.log1p(exponential(u)), du / (1 + exponential(-u)), False
+    assert op == "tanh"
+    t = mpmath.tanh(u)
+    return t, du * mpmath.sech(u) ** 2, abs(t) == 1
+
+
+def _above_zero(w: Any, lost: bool) -> None:
+    if lost and abs(w) <= BLURRED:
+        raise OutOfSight
+    if w <= 0:
+        raise NotFinite
 
 
 def exponential(x: Any) -> Any:
@@ -181,306 +182,81 @@ def exponential(x: Any) -> Any:
     return mpmath.exp(x)
 
 
-def power(u: Any, du: Any, v: Any, dv: Any) -> Pair:
+def _power(u: Any, du: Any, v: Any, dv: Any, lost: bool) -> tuple[Any, Any, bool]:
     """u^v as the language has it: whole exponents of anything, others of what is not negative."""
     if dv == 0 and v == int(v) and abs(v) < 10**6:
         n = int(v)
-        if n == 0:
-            return mpf(1), mpf(0)
-        return u**n, n * u ** (n - 1) * du
-    if u < 0 or (u == 0 and v <= 0):
-        raise NotFinite
+        return (u**n, n * u ** (n - 1) * du, False) if n else (mpf(1), mpf(0), False)
+    if u < 0 or (u == 0 and (v <= 0 or lost)):
+        _above_zero(u, lost)
     if u == 0:
-        return mpf(0), mpf(0)
+        return mpf(0), mpf(0), False
     w = exponential(v * mpmath.log(u))
-    return w, w * (dv * mpmath.log(u) + v * du / u)
+    return w, w * (dv * mpmath.log(u) + v * du / u), w == 1 and u != 1
 
 
-# -- what a report is held against ---------------------------------------------------------------------------------
+# -- operators with kinks and jumps --------------------------------------------------------------------------------
 
 
-def sample(dice: random.Random, count: int = 9) -> list[Any]:
-    """Places in (0,1): spread, crowded at both ends, and two at the very ends."""
-    out = [mpf(dice.random()) for _ in range(count)]
-    out += [mpf(10) ** -dice.uniform(1, 30) for _ in range(count // 2)]
-    out += [1 - mpf(10) ** -dice.uniform(1, 30) for _ in range(count // 2)]
-    return sorted({p for p in (*out, mpf(10) ** -30, 1 - mpf(10) ** -30) if 0 < p < 1})
+def _sign(u: Dual) -> Any:
+    """The sign on the place itself."""
+    if u.lost and abs(u.value) <= BLURRED:
+        raise OutOfSight
+    return mpmath.sign(u.value)
 
 
-def objections(formula: Formula, report: Report, dice: random.Random, labels: tuple[int, ...] = (0, 1)) -> list[str]:
-    """What contradicts a report; an empty list is what one hopes for."""
-    oracle = Oracle(formula, labels)
-    found: list[str] = []
-    table: dict[int, list[tuple[Any, Any, Any, Any]]] = {y: [] for y in labels}
-    for p in sample(dice):
-        x = oracle.place(p)
-        for y in labels:
-            try:
-                value, slope = oracle(x, y)
-            except NotFinite:
-                if proved(report, "domain"):
-                    found.append(f"domain: not finite at label {y}, pred {mpmath.nstr(p, 20)}")
-                continue
-            except OutOfSight:
-                continue
-            weight = p * (1 - p)
-            d_pred, d_score = (slope / weight, slope) if oracle.score else (slope, slope * weight)
-            table[y].append((p, value, d_pred, d_score))
-    looks: list[Callable[[], list[str]]] = [partial(_witnesses, oracle, report)]
-    if not found and not refuted(report, "domain"):
-        looks = [
-            partial(_monotone, report, table),
-            partial(_uses, report, table),
-            partial(_shape, report, table, oracle),
-            partial(_continuous, report, oracle, dice),
-            partial(_probability, report, table, oracle, dice),
-            *looks,
-        ]
-    for look in looks:
-        with suppress(OutOfSight):
-            found += look()
-    return found
+def _size(u: Dual, side: int) -> Dual:
+    sign = mpmath.sign(u.value) or side * mpmath.sign(u.slope)
+    return Dual(abs(u.value), sign * u.slope, u.kink or not u.value, u.lost)
 
 
-def proved(report: Report, name: str) -> bool:
-    return name in report.properties and report.properties[name].status == "proved"
+def _best(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
+    """min or max; of equal values the one that is ahead just beside the place has the slope."""
+    way = 1 if op == "max" else -1
+    best = args[0]
+    for other in args[1:]:
+        lead = way * (other.value - best.value)
+        if not lead and (other.slope != best.slope or other.kink):
+            if lost and abs(other.slope - best.slope) > BLURRED:
+                raise OutOfSight
+            lead = way * side * (other.slope - best.slope)
+            best = best._replace(kink=True)
+            other = other._replace(kink=True)
+        if lead > 0:
+            best = other
+    return best
 
 
-def refuted(report: Report, name: str) -> Finding | None:
-    finding = report.properties.get(name)
-    return finding if finding is not None and finding.status == "refuted" else None
+def _clamped(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
+    return _best("min", [_best("max", args[:2], side, lost), args[2]], side, lost)
 
 
-def tiny(scale: Any) -> Any:
-    return mpf(10) ** -70 * (1 + abs(scale))
+def _rectified(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
+    return _best("max", [args[0], Dual(mpf(0), mpf(0))], side, lost)
 
 
-def _monotone(report: Report, table: dict[int, list[Any]]) -> list[str]:
-    out = []
-    if proved(report, "monotone"):
-        for y, rows in table.items():
-            way = 1 if y == 0 else -1
-            out += [f"monotone: slope {mpmath.nstr(d, 8)} at label {y}, pred {mpmath.nstr(p, 12)}"
-                    for p, _, d, _ in rows if way * d < -tiny(d)]  # fmt: skip
-            out += [f"monotone: value turns at label {y}, pred {mpmath.nstr(b[0], 12)}"
-                    for a, b in zip(rows, rows[1:]) if way * (b[1] - a[1]) < -tiny(a[1])]  # fmt: skip
-    return out
+def _compared(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
+    a, b = args[0].value, args[1].value
+    if lost and abs(a - b) <= BLURRED:
+        raise OutOfSight
+    return Dual(mpf({"lt": a < b, "le": a <= b, "gt": a > b, "ge": a >= b}[op]), mpf(0))
 
 
-def _continuous(report: Report, oracle: Oracle, dice: random.Random) -> list[str]:
-    """Where `gradient` is proved: no jump at plain numbers, nor at the listed kinks."""
-    if not proved(report, "gradient"):
-        return []
-    places = [Fraction(1, 2), Fraction(1, 3), Fraction(1, 5), Fraction(4, 5), Fraction(dice.randint(1, 9), 10)]
-    if oracle.score:
-        places = [Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2), Fraction(1, 2), Fraction(-1, 2)]
-    axis = "score" if oracle.score else "pred"
-    places += [Fraction(str(k[axis])) for k in report.kinks if not isinstance(k[axis], list)]
-    out = []
-    for place in places:
-        x = number(place)
-        step = mpf(10) ** -100 * (min(x, 1 - x) if not oracle.score else 1)
-        for y in oracle.labels:
-            before, at, after = (oracle(x + k * step, y)[0] for k in (-1, 0, 1))
-            if max(abs(before - at), abs(after - at)) > mpf(10) ** -20 * (1 + abs(at)):
-                out.append(f"gradient: jump at label {y}, {axis} {place}")
-    return out
+def _protected(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
+    u, epsilon = args[0], args[1] if len(args) > 1 else Dual(mpf(1) / 10**6, mpf(0))
+    sign = _sign(u)
+    size = apply("add", [_size(u, side), epsilon], side)
+    inner = apply({"plog": "log", "pinv": "reciprocal", "psqrt": "sqrt"}[op], [size], side)
+    return Dual(sign * inner.value, sign * inner.slope, inner.kink, inner.lost)
 
 
-def _uses(report: Report, table: dict[int, list[Any]]) -> list[str]:
-    out = []
-    finding = refuted(report, "uses_pred")
-    if finding is not None and finding.witness is not None:
-        y = int(Fraction(str(finding.witness.at["label"])))
-        out += [f"uses_pred: slope {mpmath.nstr(d, 8)} at label {y}" for _, _, d, _ in table[y] if abs(d) > tiny(0)]
-    if refuted(report, "uses_label") and len(table) == 2:
-        out += [f"uses_label: slopes differ at pred {mpmath.nstr(a[0], 12)}"
-                for a, b in zip(table[0], table[1]) if abs(a[2] - b[2]) > tiny(a[2])]  # fmt: skip
-    return out
-
-
-def _shape(report: Report, table: dict[int, list[Any]], oracle: Oracle) -> list[str]:
-    out = []
-    for y, rows in table.items():
-        for name, column in (("convex_pred", 2), ("convex_score", 3)):
-            if proved(report, name):
-                out += [f"{name}: slope falls at label {y}, pred {mpmath.nstr(b[0], 12)}"
-                        for a, b in zip(rows, rows[1:]) if b[column] < a[column] - tiny(a[column])]  # fmt: skip
-        if proved(report, "minimum") and rows:
-            for edge in EDGES[y]:
-                at = oracle(oracle.place(number(edge)), y)[0]
-                slack = abs(at) * mpf(10) ** -20 + mpf(10) ** -20
-                lower = [(p, v) for p, v, _, _ in rows if v < at - slack]
-                if not lower:
-                    break
-            out += [f"minimum: {mpmath.nstr(v, 12)} at label {y}, pred {mpmath.nstr(p, 12)}" for p, v in lower]
-        if proved(report, "bounded_gradient"):
-            words = report.properties["bounded_gradient"].detail.split("stays within ")
-            if len(words) > 1:
-                bound = mpf(words[1].split()[0]) * (1 + mpf(10) ** -4) + mpf(10) ** -6
-                out += [f"bounded_gradient: {mpmath.nstr(s, 8)} over {mpmath.nstr(bound, 8)} at label {y}"
-                        for _, _, _, s in rows if abs(s) > bound]  # fmt: skip
-    return out
-
-
-def _probability(report: Report, table: dict[int, list[Any]], oracle: Oracle, dice: random.Random) -> list[str]:
-    out: list[str] = []
-    if len(table) < 2 or len(table[0]) != len(table[1]):
-        return out
-    pairs = list(zip(table[0], table[1]))
-    if proved(report, "proper"):
-        out += [f"proper: not balanced at pred {mpmath.nstr(a[0], 12)}" for a, b in pairs
-                if abs(a[0] * b[2] + (1 - a[0]) * a[2]) > mpf(10) ** -60 * (1 + abs(a[2]) + abs(b[2]))]  # fmt: skip
-    if proved(report, "proper_composite"):
-        h = [a[2] / (a[2] - b[2]) for a, b in pairs if a[2] != b[2]]
-        out += ["proper_composite: the order turns" for u, v in zip(h, h[1:]) if v < u - tiny(0)]
-    if proved(report, "calibrated"):
-        eta = mpf(dice.choice((0.2, 0.4, 0.6, 0.8)))
-        loss = [(eta * b[1] + (1 - eta) * a[1], a[0]) for a, b in pairs]
-        grid = [mpf(k) / 64 for k in range(1, 64)]
-        for p in grid:
-            x = oracle.place(p)
-            loss.append((eta * oracle(x, 1)[0] + (1 - eta) * oracle(x, 0)[0], p))
-        wrong = min(v for v, p in loss if (p < 0.5) == (eta > 0.5))
-        right = min(v for v, p in loss if (p > 0.5) == (eta > 0.5))
-        if wrong < right - tiny(right):
-            out.append(f"calibrated: least on the wrong side for eta {mpmath.nstr(eta, 3)}")
-    return out
-
-
-# -- witnesses -----------------------------------------------------------------------------------------------------
-
-
-def _witnesses(oracle: Oracle, report: Report) -> list[str]:
-    out = []
-    for name, finding in report.properties.items():
-        # What floats do is no matter of 220 digits; the tests of float_safe compute in float32.
-        if finding.status == "refuted" and name != "float_safe":
-            if finding.witness is None:
-                out.append(f"{name}: refuted without a witness")
-            else:
-                out += [f"{name}: {text}" for text in _recheck(oracle, name, finding)]
-    return out
-
-
-def _recheck(oracle: Oracle, name: str, finding: Finding) -> Iterator[str]:
-    assert finding.witness is not None
-    at = finding.witness.at
-    place = at["score" if oracle.score else "pred"]
-    label = int(Fraction(str(at["label"]))) if "label" in at else None
-    if isinstance(place, list):
-        yield from _recheck_between(
-            oracle, name, finding, number(Fraction(place[0])), number(Fraction(place[1])), label
-        )
-        return
-    if not oracle.score and not 0 < Fraction(place) < 1:
-        yield f"witness outside (0,1): {place}"
-        return
-    # A place such as 1 - 1e-230 takes more digits than others.
-    with mpmath.workdps(DIGITS + 2 * len(str(Fraction(place).denominator))):
-        yield from _recheck_at(oracle, name, finding, place, label)
-
-
-def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: int | None) -> Iterator[str]:
-    assert finding.witness is not None
-    at = finding.witness.at
-    x = number(Fraction(place))
-    if name == "domain":
-        try:
-            slope = oracle(x, label)[1]
-        except NotFinite:
-            return
-        if abs(slope) > mpf(10) ** 100:
-            return  # a pole at a place such as 1e-18, which 220 binary digits do not hold exactly
-        yield f"the witness {place} is fine at label {label}"
-        return
-    step = mpf(10) ** -50 * min(abs(x) + 1, 1 if oracle.score else min(x, 1 - x))
-    if name == "monotone":
-        way = 1 if label == 0 else -1
-        value, slope = oracle(x, label)
-        before, after = oracle(x - step, label)[0], oracle(x + step, label)[0]
-        if (
-            not way * slope < 0
-            and not way * (after - before) < -abs(step)
-            and not min(way * (value - before), way * (after - value)) < -abs(step)
-        ):
-            yield f"slope {mpmath.nstr(slope, 8)} at the witness {place}"
-    elif name == "gradient" or finding.witness.value == "jump":
-        before, at_place, after = (oracle(x + k * step, label)[0] for k in (-1, 0, 1))
-        if max(abs(before - at_place), abs(after - at_place)) < mpf(10) ** -30:
-            yield f"no jump at the witness {place}"
-    elif name in ("uses_pred", "no_dead_zone"):
-        slope = oracle(x, label)[1]
-        weight = mpmath.sech(x / 2) ** 2 / 4 if oracle.score else 1
-        if abs(slope / weight) > mpf(10) ** -6:
-            yield f"slope {mpmath.nstr(slope, 8)} at the witness"
-    elif name == "minimum":
-        limit = oracle(oracle.place(number(EDGES[label or 0][0])), label)[0]
-        # Equal in all digits is no contradiction: sigmoid(-1e5) and 0 are.
-        if oracle(x, label)[0] > limit:
-            yield f"not lower at the witness {place}"
-    elif name in ("convex_pred", "convex_score"):
-        if not _falls(oracle, Fraction(place), step, label, name == "convex_score"):
-            yield f"the slope does not fall at the witness {place}"
-    elif name == "proper" and finding.witness.value != "a maximum":
-        p = 1 / (1 + exponential(-x)) if oracle.score else x
-        pull, push = p * oracle(x, 1)[1], (1 - p) * oracle(x, 0)[1]
-        if abs(pull + push) <= mpf(10) ** -90 * (abs(pull) + abs(push)):
-            yield f"balanced at the witness {place}"
-    elif name == "calibrated" and finding.witness.value == "the same for every eta":
-        if abs(oracle(x + step, 1)[1] - oracle(x + step, 0)[1]) > mpf(10) ** -60:
-            yield "the slopes differ"
-    elif name == "calibrated":
-        yield from _recheck_calibrated(oracle, x, number(Fraction(str(at["eta"]))))
-
-
-def _falls(oracle: Oracle, place: Fraction, step: Any, label: int | None, in_score: bool) -> bool:
-    def slope(t: Any) -> Any:
-        d = oracle(t, label)[1]
-        if oracle.score:
-            return d if in_score else d / (mpmath.sech(t / 2) ** 2 / 4)
-        return d * t * (1 - t) if in_score else d
-
-    x = number(place)
-    if slope(x + step) < slope(x - step):
-        return True
-    with mpmath.workdps(MANY_DIGITS):
-        x, step = number(place), mpf(10) ** (1000 - MANY_DIGITS)
-        return bool(slope(x + step) < slope(x - step))
-
-
-def _recheck_between(
-    oracle: Oracle, name: str, finding: Finding, low: Any, high: Any, label: int | None
-) -> Iterator[str]:
-    """A place known as an interval: the finding must show between its ends."""
-    if name == "domain":
-        # A divisor or an argument of log reaches zero inside: its size at the ends is small against the interval.
-        return
-    if name in ("gradient", "monotone") or (finding.witness is not None and finding.witness.value == "jump"):
-        for _ in range(330):
-            m, half = (low + high) / 2, (high - low) / 2
-            a, b, c = (oracle(t, label)[0] for t in (low, m, high))
-            # What the slope explains is no jump: a small one is lost beside a steep loss otherwise.
-            left = abs(b - a - half * oracle(low + half / 2, label)[1])
-            right = abs(c - b - half * oracle(m + half / 2, label)[1])
-            low, high = (low, m) if left > right else (m, high)
-        if abs(oracle(high, label)[0] - oracle(low, label)[0]) < mpf(10) ** -30:
-            yield "no jump inside the interval"
-    elif name in ("convex_pred", "convex_score") and not oracle(high, label)[1] < oracle(low, label)[1]:
-        yield "the slope does not fall over the interval"
-
-
-def _recheck_calibrated(oracle: Oracle, x: Any, eta: Any) -> Iterator[str]:
-    def loss(t: Any) -> Any:
-        return eta * oracle(t, 1)[0] + (1 - eta) * oracle(t, 0)[0]
-
-    half = mpf(0) if oracle.score else mpf(1) / 2
-    if x != half and (x > half) == (eta > 0.5):
-        yield "the witness is on the right side"
-        return
-    value = loss(x)
-    for k in range(1, 60):
-        p = mpf(k) / 120 if eta < 0.5 else 1 - mpf(k) / 120
-        if loss(oracle.place(p)) < value:
-            yield f"less at pred {mpmath.nstr(p, 6)} than at the witness"
-            return
+CHOICES = {
+    "abs": lambda op, args, side, lost: _size(args[0], side),
+    "sign": lambda op, args, side, lost: Dual(_sign(args[0]), mpf(0)),
+    "if": lambda op, args, side, lost: args[1] if args[0].value else args[2],
+    "relu": _rectified,
+    "clamp": _clamped,
+    **dict.fromkeys(("min", "max"), _best),
+    **dict.fromkeys(("lt", "le", "gt", "ge"), _compared),
+    **dict.fromkeys(("plog", "pinv", "psqrt"), _protected),
+}

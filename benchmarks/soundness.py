@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from oracle import objections
+from objections import objections
 from randoms import formula as random_formula
 from randoms import log_line
 
