@@ -13,6 +13,7 @@ from typing import Any
 
 from flint import arb, fmpq, fmpq_poly
 
+from lossdsl.prover.borders import Border, as_powers
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.field import Element, Field
 from lossdsl.prover.germs import ORDER, Germ, Germs, NoGerm
@@ -263,9 +264,10 @@ def _exp_orders(field: Field) -> list[int]:
 class Ends:
     """Expansions of one field, kept for reuse."""
 
-    def __init__(self, field: Field, budget: Budget) -> None:
+    def __init__(self, field: Field, budget: Budget, borders: dict[End, Border] | None = None) -> None:
         self.field = field
         self.budget = budget
+        self.borders = borders or {}
         self._kept: dict[tuple[str, int, int], Expansion] = {}
 
     def expansion(self, end: End, n: int, order: int = ORDER) -> Expansion:
@@ -293,6 +295,10 @@ class Ends:
     def leading(self, a: Element, end: End) -> tuple[fmpq, int, Any] | None:
         """The leading term c * t^a * L^k of an element at an end: (a, k, c), a in powers of t; None if unknown."""
         with precision(BITS):
+            border = self.borders.get(end)
+            seen = None if border is None else border.element(a)
+            if seen is not None:
+                return as_powers(seen)
             for n in LADDER:
                 try:
                     expansion = self.expansion(end, n)

@@ -54,7 +54,7 @@ class Chart:
         self._plans: dict[tuple[int, tuple[int, ...]], tuple[Poly, Plan]] = {}
         self._numbers: dict[int, Any] = {}
 
-    def _plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
+    def plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
 
         The second thing is which kernels the value needs, in order,
@@ -98,11 +98,11 @@ class Chart:
         if kernel.kind == "exp":
             assert kernel.inner is not None
             return self.needs(kernel.inner)
-        return self._plan(kernel.poly)[1]
+        return self.plan(kernel.poly)[1]
 
     def needs(self, a: Element) -> tuple[int, ...]:
         """The kernels that an element needs, in order."""
-        above, below = self._plan(a.n)[1], self._plan(a.d)[1]
+        above, below = self.plan(a.n)[1], self.plan(a.d)[1]
         return above if above == below or not below else tuple(sorted({*above, *below}))
 
     def _fold(self, powers: tuple[int, ...], c: Any) -> tuple[tuple[int, ...], Any]:
@@ -140,7 +140,7 @@ class Chart:
         total: Any = None
         series = isinstance(t, arb_series)
         known: dict[tuple[int, int], Any] = {}
-        for balls, lines, low, powers in self._plan(f, flips)[0]:
+        for balls, lines, low, powers in self.plan(f, flips)[0]:
             coefficients = balls
             if series:
                 if not lines:
@@ -239,14 +239,14 @@ class Chart:
 
     def poly_value(self, f: Poly, t: Any) -> Any:
         """A polynomial at t."""
-        return self.poly(f, t, self.kernels(t, self._plan(f)[1]))
+        return self.poly(f, t, self.kernels(t, self.plan(f)[1]))
 
     def flips(self, f: Poly, t: Any) -> tuple[int, ...]:
         """The exponentials exp u in f that are large at t: a ball keeps the sign of exp(-u), not that of exp u."""
-        exponentials = self._plan(f)[2]
+        exponentials = self.plan(f)[2]
         if not exponentials:
             return ()
-        values = self.kernels(t, self._plan(f)[1])
+        values = self.kernels(t, self.plan(f)[1])
         out = []
         for i in exponentials:
             inner = self.field.kernels[i].inner
@@ -257,7 +257,7 @@ class Chart:
 
     def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:
         """A positive multiple of a polynomial at t: divided by the highest powers of the exponentials in `flips`."""
-        kernels = self.kernels(t, self._plan(f, flips)[1])
+        kernels = self.kernels(t, self.plan(f, flips)[1])
         if not flips:
             return self.poly(f, t, kernels)
         small = list(kernels)

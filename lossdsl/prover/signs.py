@@ -18,8 +18,9 @@ from typing import Any
 
 from flint import arb, fmpq
 
+from lossdsl.prover.borders import Border
 from lossdsl.prover.constants import vanishes_at
-from lossdsl.prover.ends import Ends
+from lossdsl.prover.ends import PRED_0, PRED_1, Ends
 from lossdsl.prover.field import Element, Field
 from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import Budget, Undecided
@@ -55,7 +56,8 @@ class Signs:
         self.budget = budget
         self.chart = Chart(field)
         self.mirrored = Chart(field, mirrored=True)
-        self.ends = Ends(field, budget)
+        borders = {} if score else {PRED_0: Border(self.chart), PRED_1: Border(self.mirrored)}
+        self.ends = Ends(field, budget, borders)
         self.short = False
         self.methods: set[str] = set()
         self._roots: dict[tuple[PolyKey, int, int], tuple[list[Point], bool]] = {}
