@@ -49,6 +49,7 @@ from lossdsl.search.settings import for_model, for_task
 RESULTS = HERE / "results" / "worth.jsonl"
 REPLICATES = 1000
 STEPS = 12  # values of L2, each the square root of two times the one before
+MOVES = 4  # how often four more are tried beyond an end
 
 
 @dataclass(frozen=True)
@@ -145,16 +146,25 @@ class Lab:
     def tune(self, variants: Sequence[str]) -> dict[str, Any]:
         """The best variant and point on validation: all variants at the first learning rate, the best one at all."""
         found: list[tuple[float, str, float, float]] = []
+        l2s = list(self.task.l2s)
 
-        def points(texts: Sequence[str], lrs: Sequence[float]) -> None:
-            places = [(text, lr, l2) for text in texts for lr in lrs for l2 in self.task.l2s]
+        def points(texts: Sequence[str], lrs: Sequence[float], l2s: Sequence[float]) -> None:
+            places = [(text, lr, l2) for text in texts for lr in lrs for l2 in l2s]
             values = self.pool.map(lambda place: self._train(*place, 999, False)[0], places)
             found.extend((value, *place) for value, place in zip(values, places))
 
-        points(variants, self.task.lrs[:1])
-        points([max(found)[1]], self.task.lrs[1:])
+        points(variants, self.task.lrs[:1], l2s)
+        # Where the best lies at an end, the true best may lie beyond: for any loss the values go on there.
+        for _ in range(MOVES):
+            best = max(found)
+            if best[3] not in (l2s[0], l2s[-1]):
+                break
+            more = [(l2s[0] / 2 ** (k / 2) if best[3] == l2s[0] else l2s[-1] * 2 ** (k / 2)) for k in range(1, 5)]
+            points([best[1]], self.task.lrs[:1], more)
+            l2s = sorted([*l2s, *more])
+        points([max(found)[1]], self.task.lrs[1:], l2s)
         value, text, lr, l2 = max(found)
-        edge = l2 in (self.task.l2s[0], self.task.l2s[-1])
+        edge = l2 in (l2s[0], l2s[-1])
         return {
             "formula": text, "lr": lr, "l2_in_slopes": l2, "validation": value, "points": len(found), "edge": edge,
         }  # fmt: skip

@@ -116,6 +116,17 @@ def test_tuning_offers_36_points_and_more_to_what_has_variants(worth: Any, monke
     assert lab.tune(["two"])["points"] == 36 and not found["edge"]
 
 
+def test_an_l2_beyond_the_ends_is_looked_for(worth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = worth.Lab("rolling-1", 1)
+    for wanted in (lab.task.l2s[0] / 8, lab.task.l2s[-1] * 8):
+        monkeypatch.setattr(lab, "_train", lambda t, lr, l2, *_, wanted=wanted: (-abs(np.log(l2 / wanted)), 1, None))
+        found = lab.tune(["one"])
+        assert found["l2_in_slopes"] == pytest.approx(wanted) and not found["edge"]
+    # One that wants ever less is said to lie at the edge.
+    monkeypatch.setattr(lab, "_train", lambda text, lr, l2, *rest: (-l2, 1, None))
+    assert lab.tune(["one"])["edge"]
+
+
 def test_a_cell_is_tested_with_fresh_seeds_on_the_same_draws(worth: Any) -> None:
     lab = worth.Lab("rolling-1", 1)
     lab.settings = replace(Settings(dim=2, epochs=1, batch_size=4096), task="explicit").resolve()
