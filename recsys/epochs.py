@@ -181,7 +181,7 @@ def descent(w: Any, g: Any, users: int, items: int, dim: int, feed: Any, pace: A
             for j in range(m):
                 most += abs(z[j])
             most *= norm
-            if t % 32 == 0:
+            if t % 32 == 0:  # a look at all parameters; in between the bound grows by what the steps can do
                 size = largest(w) * scale
             careful = not (max(1.0, size) * most + pace.inside * size < pace.clip)
             # Rows that the batch does not touch are clipped too, if what L2 alone asks of them is too much.

@@ -86,6 +86,7 @@ class Trainer:
             raise SettingsError("documents have grades and features; they are ranked by pairs, with ranknet")
         self._groups: tuple[Rows, Groups] | None = None
         self._watched: dict[str, Rows] = {}
+        self._order: tuple[int, int, Array] = (0, 0, np.arange(0, dtype=np.int32))
         self._known: tuple[Rows, Known] | None = None
         self.engine: FusedEngine | MLPEngine | TorchEngine = self._choose(engine, device)
         self.use(self.objective)
@@ -153,8 +154,7 @@ class Trainer:
             else:
                 self.engine.epoch_pairs(rows, drawn, self.number)
         else:
-            order = np.arange(len(rows), dtype=np.int32)
-            shuffle(order, np.uint64(seed))
+            order = self._shuffled(len(rows), seed)
             order = order if limit is None else order[:limit]
             if isinstance(self.engine, FusedEngine):
                 self.engine.epoch(rows, order)
@@ -164,6 +164,14 @@ class Trainer:
         if not largest < EXPLODED:
             what = f"grew to {largest:.3g}" if np.isfinite(largest) else "became NaN or infinite"
             raise Diverged(f"a parameter {what} in epoch {self.number}; try a smaller learning rate")
+
+    def _shuffled(self, count: int, seed: int) -> Array:
+        # A search tries many losses from one state, all in one order.
+        if self._order[:2] != (count, seed):
+            order = np.arange(count, dtype=np.int32)
+            shuffle(order, np.uint64(seed))
+            self._order = (count, seed, order)
+        return self._order[2]
 
     def scores(self, rows: Rows | str) -> Array:
         """The score of each row of `watched(split)`, or of rows of your own."""
