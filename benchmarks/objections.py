@@ -161,11 +161,11 @@ def _towards(oracle: Oracle, label: int) -> Iterator[Any]:
     """The loss closer and closer to the label."""
     for digits, score in zip(EDGES, FAR_SCORES):
         with mpmath.workdps(DIGITS + digits):
-            if oracle.score:
-                yield oracle(mpf(score if label else -score), label)[0]
-            else:
-                near = mpf(10) ** -digits
-                yield oracle(1 - near if label else near, label)[0]
+            near = mpf(10) ** -digits
+            place = mpf(score if label else -score) if oracle.score else 1 - near if label else near
+            loss = oracle(place, label)[0]
+        # Whoever asks goes on with the digits of before: 1e-6 in more of them would be another place.
+        yield loss
 
 
 def _probability(report: Report, table: dict[int, list[Any]], oracle: Oracle, dice: random.Random) -> list[str]:

@@ -96,6 +96,8 @@ def test_the_oracle_objects_to_a_false_proof(text: str, proofs_of: str, name: st
         # Goes to zero at the label as slowly as 1 / log^2.
         ("lossdsl", "relu(pinv(min(square(score),expm1(score))))"),
         ("lossdsl", "label/log(1-pred)^2 + (1-label)/log(pred)^2"),
+        # The witness is the place of a jump, which the digits of another precision would miss.
+        ("lossdsl", "label*(1-pred)*if(1e-6 < pred, 1, -1) + (1-label)*pred"),
         # Flat where two parts meet, one of which is not.
         ("autolossgen", "Sigmoid (min(min(min(pred , pred) , (pred * 1 / (1 / (1)))) , 1))"),
     ],
