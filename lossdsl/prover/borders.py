@@ -46,16 +46,15 @@ class Border:
         lowest = min(low for _, _, low, _ in rows)
         sums: dict[int, Any] = {}
         for coefficients, _, low, powers in rows:
-            if low > lowest:
-                continue
             c, logs = coefficients[-1], 0
             for i, e in powers:
                 known = self._limit(i)
                 if known is None:
-                    return None
+                    return None  # it may outgrow every power of t
                 c = c * power(known[1], e)
                 logs += known[0] * e
-            sums[logs] = sums[logs] + c if logs in sums else c
+            if low == lowest:
+                sums[logs] = sums[logs] + c if logs in sums else c
         top = max(sums)
         return (lowest, top, sums[top]) if sign_of_ball(sums[top]) else None
 

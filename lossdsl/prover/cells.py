@@ -33,8 +33,8 @@ Ranges = dict[str, tuple[fmpq, "fmpq | None"]]
 """The numbers that are only known to lie in a range, by name; without a second bound, all above the first."""
 
 JUMPING = frozenset({"sign", "select"})
-Outcome = tuple[Point, Point, Element, int]
-"""A stretch, the value there, and the sign that was gone by."""
+Outcome = tuple[Point, Point, Element, int, bool]
+"""A stretch, the value there, the sign that was gone by, and whether it is that sign everywhere on the stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class _Cell:
     values: list[Element | None]
     at: int  # the next term to do, as a place in the order
     picks: dict[int, int] = field(default_factory=dict)
+    known: dict[tuple[int, ...], int] = field(default_factory=dict)
+    """The signs of terms, or of differences of two, by which the axis was cut already."""
     spans: list[Span] = field(default_factory=list)  # of the terms done so far, in order; see `_span`
 
 
@@ -94,7 +96,11 @@ class _Cutter:
         self.free = free
         self.field = field
         self.signs = signs
-        self.order = terms.needed()
+        # Constants and the variable are the same in all cells.
+        self.start: list[Element | None] = [None] * len(terms.items)
+        self.order: list[int] = []
+        for i in terms.needed():
+            self._begin(i, terms.items[i])
         # Where sign or if switch over; everywhere else the loss is continuous, being made of continuous parts.
         self.torn: list[Point] = []
         last = -1
@@ -104,10 +110,21 @@ class _Cutter:
         # Places between pieces need a look of their own only while something can go wrong or jump there.
         self.last_delicate = last
 
+    def _begin(self, i: int, term: Term) -> None:
+        if term.op == "const":
+            assert term.value is not None
+            self.start[i] = self.field.constant(term.value)
+        elif term.op == "x":
+            self.start[i] = self.field.x
+        elif term.op == "free":
+            self.start[i] = self.field.free(term.name, *self.free[term.name])
+        else:
+            self.order.append(i)
+
     def run(self) -> list[Piece]:
         low, high = axis_ends(self.terms.score)
         done: list[_Cell] = []
-        work = [_Cell(low, high, [None] * len(self.terms.items), 0)]
+        work = [_Cell(low, high, list(self.start), 0)]
         trouble: Undecided | None = None
         while work:
             cell = work.pop()
@@ -120,7 +137,8 @@ class _Cutter:
                 trouble = trouble or why
                 continue
             if parts is None:
-                done.append(cell)
+                if cell.low is not cell.high or self._may_jump(cell.low):
+                    done.append(cell)
             else:
                 work.extend(reversed(parts))
         if trouble is not None:
@@ -134,7 +152,10 @@ class _Cutter:
 
     def _advance(self, cell: _Cell) -> list[_Cell] | None:
         """Works through the terms of a cell until it is done (None) or falls apart."""
+        is_place = cell.low is cell.high
         for j in range(cell.at, len(self.order)):
+            if is_place and j > self.last_delicate and not self._may_jump(cell.low):
+                return None  # nothing can go wrong on this place any more, and the loss is continuous there
             i = self.order[j]
             self.signs.budget.spend()
             try:
@@ -145,10 +166,12 @@ class _Cutter:
                 cell.values[i] = outcome
                 continue
             cells = []
-            for low, high, value, sign in outcome:
+            args = _decider(self.terms.items[i])
+            for low, high, value, sign, throughout in outcome:
                 values = list(cell.values)
                 values[i] = value
-                cells.append(_Cell(low, high, values, j + 1, {**cell.picks, i: sign}))
+                known = {**cell.known, args: sign} if throughout else dict(cell.known)
+                cells.append(_Cell(low, high, values, j + 1, {**cell.picks, i: sign}, known))
             return cells
         return None
 
@@ -161,13 +184,6 @@ class _Cutter:
         field = self.field
         op = term.op
         a = self._value(cell, term.args[0]) if term.args else field.zero
-        if op == "const":
-            assert term.value is not None
-            return field.constant(term.value)
-        if op == "x":
-            return field.x
-        if op == "free":
-            return field.free(term.name, *self.free[term.name])
         if op == "add":
             return field.add(a, self._value(cell, term.args[1]))
         if op == "mul":
@@ -190,6 +206,10 @@ class _Cutter:
         if op in ("max", "min"):
             b = self._value(cell, term.args[1])
             first = 1 if op == "max" else -1
+            sign = self._glance(cell, term.args)
+            if sign:
+                cell.picks[i] = sign
+                return a if sign == first else b
             return self._choose(i, field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, smooth=True)
         if op == "abs":
             return self._choose(i, a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
@@ -224,11 +244,15 @@ class _Cutter:
 
         `a` is the value of the term `args`, or the difference of two.
         """
-        if cell.low is cell.high:
-            return [Part(cell.low, cell.high, self.signs.at(a, cell.low))]
-        sign = self._glance(cell, args) if args else 0
+        sign = cell.known.get(args) if args else 0
+        if sign is None:
+            sign = self._glance(cell, args)
+        elif args:
+            return [Part(cell.low, cell.high, sign)]
         if sign:
             return [Part(cell.low, cell.high, sign)]
+        if cell.low is cell.high:
+            return [Part(cell.low, cell.high, self.signs.at(a, cell.low))]
         out: list[Part] = []
         for part in self.signs.of(a, cell.low, cell.high, lambda: self._along(cell, args)):
             if out:
@@ -251,25 +275,32 @@ class _Cutter:
     def _choose(self, i: int, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[Outcome]:
         """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
         term = self.terms.items[i]
-        parts = self._parts(a, cell, *(term.args[:1] if term.op == "select" else term.args))
+        args = _decider(term)
+        parts = self._parts(a, cell, *args)
         if not smooth and cell.low is cell.high and parts[0].sign == 0:
             # The place was cut out by another part, such as abs; the switch happens here all the same.
             self.torn.append(cell.low)
+        if len(parts) == 1:
+            cell.picks[i] = cell.known[args] = parts[0].sign
+            chosen: Element = pick(parts[0].sign)
+            return chosen
         merged: list[Part] = []
+        mixed: set[int] = set()  # the places in `merged` of stretches on which the sign is zero somewhere
         for part in parts:
             touching = smooth and len(merged) > 1 and merged[-1].low is merged[-1].high and merged[-2].sign == part.sign
             if touching:
                 merged.pop()
                 merged[-1] = Part(merged[-1].low, part.high, part.sign)
+                mixed.add(len(merged) - 1)
             else:
                 merged.append(part)
         if len(merged) == 1:
             cell.picks[i] = merged[0].sign
-            chosen: Element = pick(merged[0].sign)
+            chosen = pick(merged[0].sign)
             return chosen
         if not smooth:
             self.torn += [p.low for p in merged if p.low is p.high]
-        return [(p.low, p.high, pick(p.sign), p.sign) for p in merged]
+        return [(p.low, p.high, pick(p.sign), p.sign, k not in mixed) for k, p in enumerate(merged)]
 
     def _power(self, a: Element, q: fmpq, cell: _Cell, *args: int) -> Element | list[Outcome]:
         field = self.field
@@ -290,7 +321,7 @@ class _Cutter:
 
         if len(parts) == 1:
             return raised(parts[0])
-        return [(p.low, p.high, raised(p), p.sign) for p in parts]
+        return [(p.low, p.high, raised(p), p.sign, True) for p in parts]
 
     def _tower(self, a: Element, b: Element, cell: _Cell, *args: int) -> Element | list[Outcome]:
         """a^b with an exponent that varies: a > 0, or a = 0 and b > 0."""
@@ -302,10 +333,10 @@ class _Cutter:
             inner = _Cell(part.low, part.high, [], 0)
             if part.sign == 0:
                 self._require(b, inner, "zero to a power that is not positive", lambda s: s > 0)
-                out.append((part.low, part.high, field.zero, 0))
+                out.append((part.low, part.high, field.zero, 0, True))
             else:
                 log = field.log(a, self.signs.sign_on(part.low, part.high))
-                out.append((part.low, part.high, field.exp(field.mul(b, log)), 1))
+                out.append((part.low, part.high, field.exp(field.mul(b, log)), 1, True))
         return out[0][2] if len(out) == 1 else out
 
     def _merge(self, pieces: list[Piece]) -> list[Piece]:
@@ -344,6 +375,11 @@ class _Cutter:
         """Whether the value at a place is the one that a neighbouring piece has there."""
         difference = self.field.sub(place.value, piece.value)
         return difference.is_zero or self.signs.at(difference, place.low) == 0
+
+
+def _decider(term: Term) -> tuple[int, ...]:
+    """The term by whose sign another one goes, or the two of which it is the difference."""
+    return term.args if term.op in ("max", "min") else term.args[:1]
 
 
 def _somewhere(part: Part) -> Point:

@@ -11,7 +11,7 @@ from flint import arb, fmpq
 from lossdsl.prover.field import Element, Field, RetryWithRoot, SignOf
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
-from lossdsl.prover.polynomials import Poly
+from lossdsl.prover.polynomials import Poly, terms_of
 
 
 class Substitution:
@@ -49,7 +49,7 @@ class Substitution:
     def poly(self, f: Poly) -> Element:
         target = self.target
         groups: dict[tuple[int, ...], dict[int, int]] = {}
-        for monomial, c in f.to_dict().items():
+        for monomial, c in terms_of(f):
             groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
         total = target.zero
         for kernels, row in groups.items():

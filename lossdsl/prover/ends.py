@@ -19,7 +19,7 @@ from lossdsl.prover.field import Element, Field
 from lossdsl.prover.germs import ORDER, Germ, Germs, NoGerm
 from lossdsl.prover.limits import Budget
 from lossdsl.prover.numeric import precision, sign_of_ball
-from lossdsl.prover.polynomials import Poly
+from lossdsl.prover.polynomials import Poly, terms_of
 
 LADDER = (10, 24, 64, 200, 900)
 """The n of the d = 2^-n that are tried, from wide to narrow."""
@@ -171,7 +171,7 @@ class Expansion(Germs):
         degrees = f.degrees()
         towers = [(i, self.tower(i)) for i in range(self.kernel_count) if degrees[i + 1]]
         known = [(i, t) for i, t in towers if t is not None]
-        for monomial, c in f.to_dict().items():
+        for monomial, c in terms_of(f):
             kernels = list(monomial[1:])
             order = []
             for i, tower in known:

@@ -15,7 +15,19 @@ from math import comb, lcm
 from flint import fmpq, fmpz
 
 from lossdsl.prover.limits import MAX_DEGREE, MAX_TERMS, Budget, Undecided
-from lossdsl.prover.polynomials import GENERATORS, MAX_KERNELS, NIL, RING, UNIT, Poly, PolyKey, X, factor, poly_key
+from lossdsl.prover.polynomials import (
+    GENERATORS,
+    MAX_KERNELS,
+    NIL,
+    RING,
+    UNIT,
+    Poly,
+    PolyKey,
+    X,
+    factor,
+    poly_key,
+    terms_of,
+)
 
 MAX_ROOT = 12
 """Largest n for which an n-th root is an algebraic kernel; above it, x^q is exp(q log x)."""
@@ -136,7 +148,7 @@ class Field:
             if f.degrees()[i + 1] < kernel.n:
                 continue
             parts: dict[int, dict[tuple[int, ...], int]] = {}
-            for monomial, c in f.to_dict().items():
+            for monomial, c in terms_of(f):
                 whole, rest = divmod(monomial[i + 1], kernel.n)
                 parts.setdefault(whole, {})[(*monomial[: i + 1], rest, *monomial[i + 2 :])] = c
             f = NIL
@@ -280,7 +292,7 @@ class Field:
         if not u.d.is_constant():
             return self.one if u.is_zero else self._exp_of(u.n, u.d)
         d = int(u.d.leading_coefficient())
-        for monomial, c in sorted(u.n.to_dict().items()):
+        for monomial, c in sorted(terms_of(u.n)):
             kernel = self._lone_log(monomial)
             if kernel is not None:
                 result = self.mul(result, self._power_of_factor(kernel.poly, fmpq(int(c), d)))

@@ -11,10 +11,10 @@ from typing import Any
 from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 
 from lossdsl.prover.field import Element, Field
-from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, X
+from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, Powers, X, sparse_terms, terms_of
 
 _MIRROR = (1 - X, *GENERATORS[1:])
-Row = tuple[list[Any], list[Any], int, tuple[tuple[int, int], ...]]
+Row = tuple[list[Any], list[Any], int, Powers]
 """Coefficients as balls, the same as series once these are asked for, the lowest power of t, powers of kernels."""
 Plan = tuple[list[Row], tuple[int, ...], tuple[int, ...]]
 LONGEST = 16
@@ -64,22 +64,21 @@ class Chart:
         if kept is not None and kept[0] is f:
             return kept[1]
         degrees = f.degrees() if flips else ()
-        groups: dict[tuple[int, ...], dict[int, Any]] = {}
-        for monomial, c in (mirror(f) if self.mirrored else f).to_dict().items():
+        groups: dict[Powers, dict[int, Any]] = {}
+        for e, powers, c in sparse_terms(mirror(f) if self.mirrored else f):
             if flips:
-                turned = list(monomial)
-                for i in flips:
-                    turned[i + 1] = degrees[i + 1] - turned[i + 1]
-                monomial = tuple(turned)
-            varying, c = self._fold(monomial[1:], c)
-            row = groups.setdefault(varying, {})
-            row[monomial[0]] = row[monomial[0]] + c if monomial[0] in row else c
+                have = dict(powers)
+                have.update((i, int(degrees[i + 1]) - have.get(i, 0)) for i in flips)
+                powers = tuple(sorted((i, k) for i, k in have.items() if k))
+            if powers:
+                powers, c = self._fold(powers, c)
+            row = groups.setdefault(powers, {})
+            row[e] = row[e] + c if e in row else c
         rows: list[Row] = []
         needed: set[int] = set(flips)
-        for kernels, row in groups.items():
+        for powers, row in groups.items():
             low, high = min(row), max(row)
             coefficients = [_ball(row[e]) if e in row else None for e in range(high, low - 1, -1)]
-            powers = tuple((i, e) for i, e in enumerate(kernels) if e)
             needed.update(i for i, _ in powers)
             rows.append((coefficients, [], low, powers))
         kinds = self.field.kernels
@@ -105,17 +104,16 @@ class Chart:
         above, below = self.plan(a.n)[1], self.plan(a.d)[1]
         return above if above == below or not below else tuple(sorted({*above, *below}))
 
-    def _fold(self, powers: tuple[int, ...], c: Any) -> tuple[tuple[int, ...], Any]:
+    def _fold(self, powers: Powers, c: Any) -> tuple[Powers, Any]:
         """A coefficient with the kernels multiplied in that are numbers, such as log 2."""
-        left = list(powers)
-        for i, e in enumerate(powers):
-            if e:
-                number = self._number(i)
-                if number is not None:
-                    with precision(NUMBER_BITS):
-                        c = arb(c) * power(number, e)
-                    left[i] = 0
-        return tuple(left), c
+        left = powers
+        for i, e in powers:
+            number = self._number(i)
+            if number is not None:
+                with precision(NUMBER_BITS):
+                    c = arb(c) * power(number, e)
+                left = tuple(p for p in left if p[0] != i)
+        return left, c
 
     def _number(self, i: int) -> Any:
         """The value of a kernel that is a number, or None."""
@@ -176,7 +174,7 @@ class Chart:
         A coefficient that vanishes is gone then, however large the exponential that it stands at.
         """
         groups: dict[tuple[int, ...], dict[int, int]] = {}
-        for monomial, c in f.to_dict().items():
+        for monomial, c in terms_of(f):
             groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
         left = {}
         for powers, row in groups.items():

@@ -10,7 +10,7 @@ from typing import Any
 from flint import arb, ctx, fmpq, fmpz_poly
 
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.polynomials import Poly, PolyKey, linear, multivariate, poly_key
+from lossdsl.prover.polynomials import Poly, PolyKey, linear, multivariate, poly_key, terms_of
 
 ROOT_BITS = 128
 FINEST = 400
@@ -208,7 +208,7 @@ def _tighten_algebraic(point: Point) -> None:
 
 def _dense(f: Poly) -> list[int]:
     out = [0] * (f.degrees()[0] + 1)
-    for monomial, c in f.to_dict().items():
+    for monomial, c in terms_of(f):
         out[monomial[0]] = int(c)
     return out
 

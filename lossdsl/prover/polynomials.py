@@ -21,22 +21,95 @@ Poly = Any
 PolyKey = tuple[tuple[tuple[int, ...], int], ...]
 
 
+Powers = tuple[tuple[int, int], ...]
+"""Places of kernels with their exponents, which are not zero."""
+Sparse = tuple[tuple[int, Powers, int], ...]
+
+
+class _Known:
+    """What was worked out of one polynomial: FLINT makes fifteen objects a term each time that it is asked."""
+
+    __slots__ = ("f", "terms", "sparse", "key", "only_x", "univariate")
+
+    def __init__(self, f: Poly) -> None:
+        self.f = f
+        self.terms: PolyKey | None = None
+        self.sparse: Sparse | None = None
+        self.key: PolyKey | None = None
+        self.only_x: bool | None = None
+        self.univariate: fmpz_poly | None = None
+
+
+_KNOWN: dict[int, _Known] = {}
+MOST_KNOWN = 1024
+LONGEST_KNOWN = 64
+"""Polynomials of more terms than this are worked out anew each time, so that what is known stays small."""
+
+
+def _known(f: Poly) -> _Known:
+    found = _KNOWN.get(id(f))
+    if found is not None and found.f is f:
+        return found
+    made = _Known(f)
+    if len(f) <= LONGEST_KNOWN:
+        if len(_KNOWN) >= MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[id(f)] = made  # holds the polynomial, so that the id stays its own
+    return made
+
+
+def terms_of(f: Poly) -> PolyKey:
+    """The exponents and the coefficient of each term, in FLINT's order.
+
+    >>> [(exponents[:2], c) for exponents, c in terms_of(3 * X**2 - GENERATORS[1])]
+    [((2, 0), 3), ((0, 1), -1)]
+    """
+    known = _known(f)
+    if known.terms is None:
+        known.terms = tuple((tuple(map(int, m)), int(c)) for m, c in zip(f.monoms(), f.coeffs()))
+    return known.terms
+
+
+def sparse_terms(f: Poly) -> Sparse:
+    """The power of x, the powers of kernels and the coefficient of each term, in FLINT's order.
+
+    >>> sparse_terms(3 * X**2 - GENERATORS[1])
+    ((2, (), 3), (0, ((0, 1),), -1))
+    """
+    known = _known(f)
+    if known.sparse is None:
+        if only_x(f):
+            known.sparse = tuple((int(m[0]), (), int(c)) for m, c in zip(f.monoms(), f.coeffs()))
+        else:
+            known.sparse = tuple((m[0], tuple((i, e) for i, e in enumerate(m[1:]) if e), c) for m, c in terms_of(f))
+    return known.sparse
+
+
 def poly_key(f: Poly) -> PolyKey:
     """The terms of a polynomial, sorted."""
-    return tuple(sorted((m, int(c)) for m, c in f.to_dict().items()))
+    known = _known(f)
+    if known.key is None:
+        known.key = tuple(sorted(terms_of(f)))
+    return known.key
 
 
 def only_x(f: Poly) -> bool:
     """Whether no kernel occurs."""
-    return not any(f.degrees()[1:])
+    known = _known(f)
+    if known.only_x is None:
+        known.only_x = not any(f.degrees()[1:])
+    return known.only_x
 
 
 def univariate(f: Poly) -> fmpz_poly:
     """A polynomial in x alone, in FLINT's form for one variable."""
-    coefficients = [0] * (f.degrees()[0] + 1)
-    for monomial, c in f.to_dict().items():
-        coefficients[monomial[0]] = int(c)
-    return fmpz_poly(coefficients)
+    known = _known(f)
+    if known.univariate is None:
+        coefficients = [0] * (f.degrees()[0] + 1)
+        for monomial, c in zip(f.monoms(), f.coeffs()):
+            coefficients[int(monomial[0])] = c
+        known.univariate = fmpz_poly(coefficients)
+    return known.univariate
 
 
 def multivariate(f: fmpz_poly) -> Poly:

@@ -27,7 +27,7 @@ from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
 from lossdsl.prover.places import inside as probes_between
 from lossdsl.prover.points import Point, algebraic_roots, between, by_place, compare, rational_point
-from lossdsl.prover.polynomials import NIL, RING, Poly, PolyKey, X, only_x, poly_key, univariate
+from lossdsl.prover.polynomials import NIL, RING, Poly, PolyKey, X, only_x, poly_key, sparse_terms, terms_of, univariate
 from lossdsl.prover.roots import Search
 
 PRECISIONS = (64, 192, 640, 2048)
@@ -257,15 +257,15 @@ class Signs:
 
     def _one_sign(self, f: Poly, x_sign: int, low: Point, high: Point) -> int | None:
         result, strict = 0, False
-        for monomial, c in f.to_dict().items():
+        for x_power, powers, c in sparse_terms(f):
             sign, weak = 1 if c > 0 else -1, False
-            if x_sign <= 0 and monomial[0]:
-                if monomial[0] % 2:
+            if x_sign <= 0 and x_power:
+                if x_power % 2:
                     sign *= x_sign
                 elif x_sign == 0:
                     sign = 0  # x^2 is zero at zero
-            for i, e in enumerate(monomial[1:]):
-                if e and sign:
+            for i, e in powers:
+                if sign:
                     k = self.kernel_sign(i, low, high)
                     sign *= k if e % 2 else abs(k)
                     weak = weak or self._may_vanish(i)
@@ -343,7 +343,7 @@ def spread(f: Poly) -> Poly:
     """
     degree = f.degrees()[0]
     rows: dict[int, dict[tuple[int, ...], int]] = {}
-    for monomial, c in f.to_dict().items():
+    for monomial, c in terms_of(f):
         rows.setdefault(int(monomial[0]), {})[(0, *monomial[1:])] = c
     total = NIL
     for e, row in rows.items():

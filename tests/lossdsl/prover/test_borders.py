@@ -14,7 +14,7 @@ from lossdsl.prover.ends import PRED_0, PRED_1, End, Ends
 from lossdsl.prover.limits import Budget
 
 PARTS = ("pred", "1-pred", "log(pred)", "log(1-pred)", "exp(pred)", "log(pred+1e-6)", "sqrt(2-pred)", "log(1+pred)",
-         "(pred-1/2)", "exp(pred*log(pred))", "log(2)", "3")  # fmt: skip
+         "(pred-1/2)", "exp(pred*log(pred))", "log(2)", "3", "exp(1/pred)", "exp(-1/pred)", "exp(1/(1-pred))")  # fmt: skip
 
 
 def analysed(text: str) -> Analysis:
@@ -45,6 +45,13 @@ def test_by_hand(text: str, end: End, lead: tuple[int, int, Fraction]) -> None:
     found = analysis.signs.ends.borders[end].element(analysis.sides[0].pieces[0].value)
     assert found is not None
     assert (found[0], found[1], float(found[2])) == (lead[0], lead[1], pytest.approx(float(lead[2])))
+
+
+@pytest.mark.parametrize("text", ["pred*exp(1/pred)-1", "pred*exp(-1/pred)-1+1/pred*exp(-2/pred)"])
+def test_what_outgrows_all_powers_is_left_to_the_expansions(text: str) -> None:
+    analysis = analysed(text)
+    value = analysis.sides[0].pieces[0].value
+    assert analysis.signs.ends.borders[PRED_0].element(value) is None
 
 
 def test_what_cancels_is_left_to_the_expansions() -> None:
