@@ -11,6 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from lossdsl.search.vector_math import sigmoid, tanh
+
 # No `nnan` and `ninf`: a controller that explodes has to show it.
 JIT: dict[str, Any] = dict(
     cache=True, nogil=True, boundscheck=False, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
@@ -29,17 +31,21 @@ def _uniform(seed: Any, place: Any) -> float:
 
 @numba.njit(**JIT)
 def _multiply(x: Any, w: Any, out: Any) -> None:
-    """out += x @ w: four rows of `w` at a time, which stay in the nearest cache for all rows of `x`."""
+    """out += x @ w: eight rows of `w` at a time, which stay in the nearest cache for all rows of `x`."""
     inner = w.shape[0]
     width = w.shape[1]
-    for k in range(0, inner - 3, 4):
-        w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
+    for k in range(0, inner - 7, 8):
+        w0, w1, w2, w3, w4, w5, w6, w7 = w[k], w[k + 1], w[k + 2], w[k + 3], w[k + 4], w[k + 5], w[k + 6], w[k + 7]
         for b in range(x.shape[0]):
             x0, x1, x2, x3 = x[b, k], x[b, k + 1], x[b, k + 2], x[b, k + 3]
+            x4, x5, x6, x7 = x[b, k + 4], x[b, k + 5], x[b, k + 6], x[b, k + 7]
             o = out[b]
             for j in range(width):
-                o[j] += x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
-    for k in range(inner - inner % 4, inner):
+                o[j] += (
+                    x0 * w0[j] + x1 * w1[j] + x2 * w2[j] + x3 * w3[j]
+                    + x4 * w4[j] + x5 * w5[j] + x6 * w6[j] + x7 * w7[j]
+                )  # fmt: skip
+    for k in range(inner - inner % 8, inner):
         w0 = w[k]
         for b in range(x.shape[0]):
             x0 = x[b, k]
@@ -51,9 +57,15 @@ def _multiply(x: Any, w: Any, out: Any) -> None:
 @numba.njit(**JIT)
 def _outer(g: Any, x: Any, out: Any) -> None:
     """out += g.T @ x: the gradient of a weight from those of the results and the inputs, row by row of `out`."""
+    rows = g.shape[0]
     for a in range(g.shape[1]):
         o = out[a]
-        for r in range(g.shape[0]):
+        for r in range(0, rows - 4, 5):
+            c0, c1, c2, c3, c4 = g[r, a], g[r + 1, a], g[r + 2, a], g[r + 3, a], g[r + 4, a]
+            x0, x1, x2, x3, x4 = x[r], x[r + 1], x[r + 2], x[r + 3], x[r + 4]
+            for k in range(x.shape[1]):
+                o[k] += c0 * x0[k] + c1 * x1[k] + c2 * x2[k] + c3 * x3[k] + c4 * x4[k]
+        for r in range(rows - rows % 5, rows):
             c = g[r, a]
             xr = x[r]
             for k in range(x.shape[1]):
@@ -64,16 +76,16 @@ def _outer(g: Any, x: Any, out: Any) -> None:
 def _cell(gates: Any, c_before: Any, c: Any, h: Any, tanh_c: Any) -> None:
     """One LSTM cell: `gates` come as sums and leave as i, f, g, o."""
     size = c.shape[1]
-    one = gates.dtype.type(1.0)
     for b in range(c.shape[0]):
-        for k in range(size):
-            gates[b, k] = one / (one + np.exp(-gates[b, k]))
-            gates[b, size + k] = one / (one + np.exp(-gates[b, size + k]))
-            gates[b, 2 * size + k] = np.tanh(gates[b, 2 * size + k])
-            gates[b, 3 * size + k] = one / (one + np.exp(-gates[b, 3 * size + k]))
+        for k in range(2 * size):
+            gates[b, k] = sigmoid(gates[b, k])
+        for k in range(2 * size, 3 * size):
+            gates[b, k] = tanh(gates[b, k])
+        for k in range(3 * size, 4 * size):
+            gates[b, k] = sigmoid(gates[b, k])
         for k in range(size):
             c[b, k] = gates[b, size + k] * c_before[b, k] + gates[b, k] * gates[b, 2 * size + k]
-            tanh_c[b, k] = np.tanh(c[b, k])
+            tanh_c[b, k] = tanh(c[b, k])
             h[b, k] = gates[b, 3 * size + k] * tanh_c[b, k]
 
 
@@ -175,7 +187,7 @@ def forward(
         _multiply(h[2 * t + 1], to_operator, op_tanh[t])
         for b in range(count):
             for j in range(operators):
-                op_tanh[t, b, j] = np.tanh(op_tanh[t, b, j])
+                op_tanh[t, b, j] = tanh(op_tanh[t, b, j])
                 op_score[t, b, j] = tc * op_tanh[t, b, j]
             where = place + np.uint64(3) * (np.uint64(b * nodes) + np.uint64(t))
             entropy[b] += _log_softmax(op_score[t, b], op_score[t, b], operators)
@@ -196,9 +208,9 @@ def forward(
                 for n in range(t):
                     raw = gates.dtype.type(0.0)
                     for k in range(size):
-                        mixed[t, b, n, k] = np.tanh(keys[n, b, k] + query[b, k])
+                        mixed[t, b, n, k] = tanh(keys[n, b, k] + query[b, k])
                         raw += attend_value[k] * mixed[t, b, n, k]
-                    wanted[t, b, n] = np.tanh(-raw)
+                    wanted[t, b, n] = tanh(-raw)
                     arg_score[t, b, n] = tc * wanted[t, b, n]
                 where = place + np.uint64(3) * (np.uint64(b * nodes) + np.uint64(t))
                 entropy[b] += _log_softmax(arg_score[t, b], arg_score[t, b], t)
