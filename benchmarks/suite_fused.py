@@ -225,7 +225,8 @@ def ranknet(data: Dataset) -> list[Figure]:
     rows = data.train.take(np.isin(data.train.user, users))
     trainer = Trainer("bce", data, Settings(model="ranknet", dim=16, lr=0.001))
     plain_model = Trainer("bce", data, Settings(model="ranknet", dim=16, lr=0.001), engine="torch").engine.model.train()
-    stepper = torch.optim.Adam(plain_model.parameters(), lr=0.001)
+    stepper = torch.optim.Adam(plain_model.parameters(), lr=0.001, weight_decay=trainer.settings.l2)
+    of_user, of_item = (torch.from_numpy(column.astype(np.int64)) for column in (rows.user, rows.item))
     groups: dict[int, list[int]] = {}
     for number, user in enumerate(rows.user.tolist()):
         groups.setdefault(user, []).append(number)
@@ -242,20 +243,19 @@ def ranknet(data: Dataset) -> list[Figure]:
             pairs += [(good[(5 * k) % len(good)], k) for k in bad if good]
         for start in range(0, len(pairs), 128):
             better, worse = (torch.tensor(side) for side in zip(*pairs[start : start + 128]))
-            user, item = torch.from_numpy(rows.user.astype(np.int64)), torch.from_numpy(rows.item.astype(np.int64))
-            ahead = plain_model(user[better], item[better]) - plain_model(user[worse], item[worse])
+            ahead = plain_model(of_user[better], of_item[better]) - plain_model(of_user[worse], of_item[worse])
             stepper.zero_grad()
             nn.functional.softplus(-ahead).mean().backward()
             stepper.step()
 
     sizes = [(32, 512), (512, 256), (256, 1)]
     weights = [torch.randn(a, b) for a, b in sizes]
+    inputs = [torch.randn(128, a) for a, _ in sizes]
+    outputs = [torch.randn(128, b) for _, b in sizes]
     lengths = [len(numbers) for numbers, _ in plan(gathered(rows), 128, 1).batches()]
 
     def products() -> None:
         """Forward, and both products of the backward pass, of every layer."""
-        inputs = [torch.randn(128, a) for a, _ in sizes]
-        outputs = [torch.randn(128, b) for _, b in sizes]
         for n in lengths:
             for x, w, y in zip(inputs, weights, outputs):
                 x[:n] @ w

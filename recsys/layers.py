@@ -12,6 +12,8 @@ from lossdsl.recsys.kernels import JIT, chance
 # PyTorch's defaults.
 EPSILON = 1e-5
 MOMENTUM = 0.1
+# The bounds of one group of all rows.
+WHOLE = np.array([0, np.iinfo(np.int64).max])
 
 
 @numba.njit(**JIT)
@@ -39,31 +41,93 @@ def columns(x: Any, out: Any) -> None:
 
 
 @numba.njit(**JIT)
-def times(x: Any, factor: Any) -> None:
-    """Multiplies in place."""
-    for k in range(x.shape[0]):
-        x[k] *= factor[k]
+def add(x: Any, row: Any) -> None:
+    """Adds a row to each row."""
+    for j in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            x[j, k] += row[k]
 
 
 @numba.njit(**JIT)
-def activate(x: Any, factor: Any, leak: float, seed: Any, drawn: Any, share: int) -> None:
-    """LeakyReLU (a ReLU for `leak` 0) and dropout in place; `factor` keeps by what each number was multiplied."""
-    n = x.shape[0]
+def transpose(x: Any, out: Any) -> None:
+    """Writes the transposed matrix."""
+    for j in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            out[j, k] = x[k, j]
+
+
+@numba.njit(**JIT)
+def dot(x: Any, weight: Any, bias: Any, out: Any) -> None:
+    """The last layer, which has one output: each row times the weight."""
+    for j in range(x.shape[0]):
+        total = x.dtype.type(0.0)
+        for k in range(x.shape[1]):
+            total += x[j, k] * weight[k]
+        out[j] = total + bias[0]
+
+
+@numba.njit(**JIT)
+def spread(
+    slope: Any, weight: Any, x: Any, factor: Any, back: Any, weight_slope: Any, bias_slope: Any, bounds: Any, sums: Any
+) -> None:
+    """The way back through `dot` and the `activate` before it; adds to the slopes of weight and bias.
+
+    `sums` becomes what went back in each group of rows.
+    """
+    for group in range(bounds.shape[0] - 1):
+        own = sums[group]
+        own[:] = 0
+        for j in range(bounds[group], min(bounds[group + 1], x.shape[0])):
+            s = slope[j]
+            bias_slope[0] += s
+            for k in range(x.shape[1]):
+                out = s * weight[k] * factor[j, k]
+                back[j, k] = out
+                own[k] += out
+                weight_slope[k] += s * x[j, k]
+
+
+@numba.njit(**JIT)
+def turn(back: Any, factor: Any, bounds: Any, sums: Any) -> None:
+    """The way back through `activate`, in place; `sums` becomes what went back in each group of rows."""
+    for group in range(bounds.shape[0] - 1):
+        own = sums[group]
+        own[:] = 0
+        for j in range(bounds[group], min(bounds[group + 1], back.shape[0])):
+            for k in range(back.shape[1]):
+                out = back[j, k] * factor[j, k]
+                back[j, k] = out
+                own[k] += out
+
+
+@numba.njit(**JIT)
+def activate(x: Any, factor: Any, base: Any, bounds: Any, leak: float, seed: Any, drawn: Any, share: int) -> None:
+    """Adds to each group of rows its row of `base`, then LeakyReLU (a ReLU for `leak` 0) and dropout, in place.
+
+    Group k are the rows from `bounds[k]` to `bounds[k + 1]`, as far as there are any. `factor` keeps by what each
+    number was multiplied.
+    """
+    width = x.shape[1]
     up = x.dtype.type(65536 / share)
     down = x.dtype.type(leak) * up
     zero = x.dtype.type(0.0)
-    if share == 65536:
-        for k in range(n):
-            factor[k] = up if x[k] > zero else down
-            x[k] *= factor[k]
-        return
     least = np.uint32(share)
-    start = np.uint32(drawn)
-    for k in range(n):
-        f = up if x[k] > zero else down
-        f = f if chance(np.uint32(start + np.uint32(k)), seed) < least else zero
-        factor[k] = f
-        x[k] *= f
+    for group in range(bounds.shape[0] - 1):
+        for j in range(bounds[group], min(bounds[group + 1], x.shape[0])):
+            start = np.uint32(np.uint32(drawn) + np.uint32(j * width))
+            if share == 65536:
+                for k in range(width):
+                    out = x[j, k] + base[group, k]
+                    f = up if out > zero else down
+                    factor[j, k] = f
+                    x[j, k] = out * f
+            else:
+                for k in range(width):
+                    out = x[j, k] + base[group, k]
+                    f = up if out > zero else down
+                    f = f if chance(np.uint32(start + np.uint32(k)), seed) < least else zero
+                    factor[j, k] = f
+                    x[j, k] = out * f
 
 
 @numba.njit(**JIT)

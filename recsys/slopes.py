@@ -72,27 +72,84 @@ def slopes(z: Any, y: Any, m: int, pick: Any, table: Any) -> None:
 
 
 class Room(NamedTuple):
-    """Where a batch of pairs is worked out: sums of slopes a row, and a block of score differences and their rows."""
+    """Where a batch of pairs is worked out.
 
+    By row, better rows of a group before worse ones: its number, score, sum of slopes, and the first row that is worse.
+    By pair: the difference of scores. By run (one row against neighbours): the row, the first of the others, how many.
+    """
+
+    row: Any
+    score: Any
     sums: Any
+    worse: Any
     difference: Any
     label: Any
-    ahead: Any
-    behind: Any
+    runs: Any
     pick: Any
 
 
 @numba.njit(inline="always")
 def room(rows: int, pairs: int, like: Any) -> Any:
     """Room for batches of up to `rows` rows, `pairs` pairs at once (one row at a time needs `pick` alone)."""
+    paired = rows if pairs > 0 else 0
     return Room(
-        np.empty(rows if pairs > 0 else 0, like.dtype),
+        np.empty(paired, np.int64),
+        np.empty(paired, like.dtype),
+        np.empty(paired, like.dtype),
+        np.empty(paired, np.int64),
         np.empty(pairs, like.dtype),
         np.ones(pairs, like.dtype),
-        np.empty(pairs, np.int64),
-        np.empty(pairs, np.int64),
+        np.empty((pairs, 3), np.int64),
         np.empty(max(rows, pairs), np.int64),
     )
+
+
+@numba.njit(inline="always")
+def _rank(z: Any, y: Any, begin: int, end: int, space: Any) -> int:
+    """Puts the rows of one group in order of their labels, the best first; those from the returned one on are NaN."""
+    at = begin
+    bound = y.dtype.type(np.nan)
+    while at < end:
+        top = y.dtype.type(np.nan)
+        for j in range(begin, end):
+            if not y[j] >= bound and not y[j] <= top:
+                top = y[j] if y[j] == y[j] else top
+        first = at
+        for j in range(begin, end):
+            if y[j] == top:
+                space.row[at] = j
+                space.score[at] = z[j]
+                at += 1
+        if at == first:
+            break
+        for k in range(first, at):
+            space.worse[k] = at
+        bound = top
+    known = at
+    for j in range(begin, end):
+        if y[j] != y[j]:
+            space.row[at] = j
+            at += 1
+    return known
+
+
+@numba.njit(**JIT)
+def _settle(filled: int, runs: int, space: Any, table: Any) -> None:
+    """Differences become slopes, which are added up by row."""
+    difference = space.difference
+    sums = space.sums
+    slopes(difference, space.label, filled, space.pick, table)
+    at = 0
+    for r in range(runs):
+        i = space.runs[r, 0]
+        first = space.runs[r, 1]
+        size = space.runs[r, 2]
+        total = difference.dtype.type(0.0)
+        for k in range(size):
+            total += difference[at + k]
+            sums[first + k] -= difference[at + k]
+        sums[i] += total
+        at += size
 
 
 @numba.njit(**JIT)
@@ -102,34 +159,36 @@ def sum_pairs(z: Any, y: Any, part: Any, begin: int, end: int, pos: int, space: 
     Every better row of a group is set against every worse one. Group g are the rows from `part[g] - pos` to
     `part[g + 1] - pos`.
     """
-    sums = space.sums
-    difference = space.difference
-    ahead = space.ahead
-    behind = space.behind
     rows = part[end] - part[begin]
+    difference = space.difference
     for j in range(rows):
-        sums[j] = 0
+        space.sums[j] = 0
     count = 0
     filled = 0
+    runs = 0
     for g in range(begin, end):
-        for i in range(part[g] - pos, part[g + 1] - pos):
-            for j in range(part[g] - pos, part[g + 1] - pos):
-                if y[i] > y[j]:
-                    difference[filled] = z[i] - z[j]
-                    ahead[filled] = i
-                    behind[filled] = j
-                    filled += 1
-                    count += 1
-                # The last look empties what is left.
-                final = g == end - 1 and i == part[g + 1] - pos - 1 and j == i
-                if filled == difference.shape[0] or (final and filled > 0):
-                    slopes(difference, space.label, filled, space.pick, table)
-                    for k in range(filled):
-                        sums[ahead[k]] += difference[k]
-                        sums[behind[k]] -= difference[k]
+        known = _rank(z, y, part[g] - pos, part[g + 1] - pos, space)
+        for i in range(part[g] - pos, known):
+            first = space.worse[i]
+            while first < known:
+                size = min(known - first, difference.shape[0] - filled)
+                for k in range(size):
+                    difference[filled + k] = space.score[i] - space.score[first + k]
+                space.runs[runs, 0] = i
+                space.runs[runs, 1] = first
+                space.runs[runs, 2] = size
+                runs += 1
+                filled += size
+                first += size
+                count += size
+                if filled == difference.shape[0]:
+                    _settle(filled, runs, space, table)
                     filled = 0
-    for j in range(rows):
-        z[j] = sums[j]
+                    runs = 0
+    if filled > 0:
+        _settle(filled, runs, space, table)
+    for k in range(rows):
+        z[space.row[k]] = space.sums[k]
     return count
 
 
