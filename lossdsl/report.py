@@ -78,22 +78,45 @@ class Witness:
         return {"at": dict(self.at), "value": self.value, "why": self.why}
 
 
+class _Sentence:
+    """A text, or what makes it when it is first read: a good sentence may take longer to find than the answer."""
+
+    def __get__(self, finding: Finding | None, owner: type) -> str:
+        if finding is None:
+            return ""  # the default
+        text = finding.__dict__["detail"]
+        if callable(text):
+            text = finding.__dict__["detail"] = text()
+        return str(text)
+
+    def __set__(self, finding: Finding, text: str | Callable[[], str]) -> None:
+        finding.__dict__["detail"] = text
+
+
 @dataclass(frozen=True)
 class Finding:
     """What is known of one property: `proved`, `refuted` (with a witness) or `undecided` (with the reason in `detail`).
 
-    `mend` is a way out, `blame` the smallest sub-expression at fault, where they are known.
+    `detail` may be given as a function that makes the text when it is first read. `mend` is a way out, `blame` the
+    smallest sub-expression at fault, where they are known.
+
+    >>> Finding("monotone", PROVED, lambda: "made " + "late").detail
+    'made late'
     """
 
     name: str
     status: str
-    detail: str = ""
+    detail: _Sentence = _Sentence()
     strict: bool = False
     proved_on: str | None = None
     method: str = ""
     witness: Witness | None = None
     mend: str | None = None
     blame: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What makes a text does not pickle: the text does.
+        return {**self.__dict__, "detail": self.detail}
 
     @property
     def code(self) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint import arb, fmpq
+from flint import arb, fmpq, fmpz_poly
 
 from lossdsl.prover.field import Element
 from lossdsl.prover.numeric import Chart, power, sign_of_ball
-from lossdsl.prover.polynomials import Poly
+from lossdsl.prover.polynomials import Poly, only_x, univariate
+
+_ONE_LESS = fmpz_poly([1, -1])
 
 Lead = tuple[int, int, Any]
 """The power of t, the power of log t, and the coefficient as a ball that is not around zero."""
@@ -40,6 +42,8 @@ class Border:
 
     def polynomial(self, f: Poly) -> Lead | None:
         """The leading term of a polynomial."""
+        if only_x(f):
+            return self._of_x(f)
         rows = self.chart.plan(f)[0]
         if not rows:
             return None
@@ -57,6 +61,15 @@ class Border:
                 sums[logs] = sums[logs] + c if logs in sums else c
         top = max(sums)
         return (lowest, top, sums[top]) if sign_of_ball(sums[top]) else None
+
+    def _of_x(self, f: Poly) -> Lead:
+        row = univariate(f)
+        if self.chart.mirrored:
+            row = row(_ONE_LESS)
+        for e, c in enumerate(row.coeffs()):
+            if c != 0:
+                return e, 0, arb(c)
+        raise ValueError("zero has no leading term")
 
     def _limit(self, i: int) -> Limit | None:
         if i not in self._limits:

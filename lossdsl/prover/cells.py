@@ -26,7 +26,7 @@ from lossdsl.prover.points import (
     rational_point,
 )
 from lossdsl.prover.signs import Part, Signs
-from lossdsl.prover.spans import Span, axis_span, span_of
+from lossdsl.prover.spans import ALL, Span, axis_span, span_of
 from lossdsl.prover.terms import OBLIGING, Term, Terms, holds
 
 Ranges = dict[str, tuple[fmpq, "fmpq | None"]]
@@ -98,6 +98,7 @@ class _Cutter:
         self.signs = signs
         # Constants and the variable are the same in all cells.
         self.start: list[Element | None] = [None] * len(terms.items)
+        self.fixed: dict[int, Span] = {}
         self.order: list[int] = []
         for i in terms.needed():
             self._begin(i, terms.items[i])
@@ -114,6 +115,7 @@ class _Cutter:
         if term.op == "const":
             assert term.value is not None
             self.start[i] = self.field.constant(term.value)
+            self.fixed[i] = span_of(term, (), ALL, self.free)
         elif term.op == "x":
             self.start[i] = self.field.x
         elif term.op == "free":
@@ -227,8 +229,12 @@ class _Cutter:
         terms = self.terms.items
         axis = axis_span(cell.low, cell.high)
         while len(cell.spans) <= place:
-            term = terms[len(cell.spans)]
-            cell.spans.append(span_of(term, [cell.spans[a] for a in term.args], axis, self.free))
+            i = len(cell.spans)
+            known = self.fixed.get(i)
+            if known is None:
+                term = terms[i]
+                known = span_of(term, [cell.spans[a] for a in term.args], axis, self.free)
+            cell.spans.append(known)
         return cell.spans[place]
 
     def _glance(self, cell: _Cell, args: tuple[int, ...]) -> int:

@@ -52,6 +52,7 @@ def decide(
         _judge_floats(decision, tree, labels, fixed, bool(bounds))
     if between and "label" in names(tree.root):
         _soften(decision, tree, fixed, budget, bool(bounds))
+    budget.pause()
     return decision
 
 

@@ -138,7 +138,7 @@ class Field:
         return Element(n, d)
 
     def _limit(self, f: Poly) -> None:
-        if len(f) > 1 and max(f.degrees()) > MAX_DEGREE:
+        if len(f) > 1 and f.total_degree() > MAX_DEGREE and max(f.degrees()) > MAX_DEGREE:
             raise Undecided("the exact form has too high a degree")
 
     def _fold_roots(self, f: Poly) -> Poly:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lossdsl.grammar.tree import Node
@@ -44,7 +46,28 @@ class Budget:
 
     def __init__(self, steps: int = MAX_STEPS, seconds: float | None = None) -> None:
         self.left = steps
-        self._end = None if seconds is None else time.perf_counter() + seconds
+        self._seconds = seconds
+        self._end: float | None = None
+        self.resume()
+
+    def resume(self) -> None:
+        """Starts the clock, with the seconds that were left when it was stopped."""
+        self._end = None if self._seconds is None else time.perf_counter() + self._seconds
+
+    def pause(self) -> None:
+        """Stops the clock: what is asked later, such as a sentence of the report, has what time is left."""
+        if self._end is not None:
+            self._seconds = max(0.0, self._end - time.perf_counter())
+            self._end = None
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The clock runs inside, and stands still outside."""
+        self.resume()
+        try:
+            yield
+        finally:
+            self.pause()
 
     def spend(self, steps: int = 1) -> None:
         """Takes `steps` off; raises `Undecided` when nothing is left or the time is over."""

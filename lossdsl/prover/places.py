@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from flint import arb, fmpq
 
-from lossdsl.prover.points import Point, float_of, rational_point, simplest_between
+from lossdsl.prover.points import Point, between, float_of, rational_point, simplest_between
 from lossdsl.report import Exact
 
 PROBES = tuple(
@@ -68,6 +69,12 @@ def inside(low: Point, high: Point, score: bool) -> list[fmpq]:
         if (low.side < 0 or low.high < q) and (high.side > 0 or q < high.low):
             out.append(q)
     return out
+
+
+def places(low: Point, high: Point, score: bool) -> Iterator[fmpq]:
+    """A short rational between two places, then the probes there."""
+    yield between(low, high)
+    yield from inside(low, high, score)
 
 
 def place_of(q: fmpq) -> Point:

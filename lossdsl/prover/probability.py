@@ -17,7 +17,7 @@ from lossdsl.prover.extremes import limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.jets import mixed_along
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.places import decimal, number, readable
+from lossdsl.prover.places import decimal, number, places, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import towards
 from lossdsl.prover.signs import Balls
@@ -71,7 +71,7 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         if balance.is_zero:
             continue
         unsure = True
-        for q in (between(low, high), *_spread(analysis, low, high)):
+        for q in places(low, high, analysis.score):
             value = analysis.signs.value(balance, rational_point(q))
             if value < 0 or value > 0:
                 return _improper(analysis, q, value, parameters)
@@ -96,12 +96,6 @@ def _wrong(side: Side, way: int) -> fmpq | None:
             if part.sign == -way:
                 return between(part.low, part.high)
     return None
-
-
-def _spread(analysis: Analysis, low: Point, high: Point) -> list[fmpq]:
-    from lossdsl.prover.places import inside
-
-    return inside(low, high, analysis.score)
 
 
 def _improper(analysis: Analysis, q: fmpq, value: arb, parameters: PARAMETERS) -> Finding:

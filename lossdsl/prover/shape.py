@@ -99,13 +99,20 @@ def _elsewhere(analysis: Analysis, side: Side, way: int, parameters: PARAMETERS)
 
 def towards(analysis: Analysis, end: Point, low: Point, high: Point) -> list[fmpq]:
     """Rationals that run towards an end of the axis, inside a piece."""
-    out = []
-    for k in (4, 10, 20, 40, 80, 160):
-        q = fmpq(end.side * k) if analysis.score else abs(end.low - fmpq(1, 2**k))
-        point = rational_point(q)
-        if compare(low, point) < 0 < compare(high, point):
-            out.append(q)
-    return out
+    ladder = _TOWARDS[analysis.score, end.side > 0 if analysis.score else end.low != 0]
+    return [q for q, point in ladder if compare(low, point) < 0 < compare(high, point)]
+
+
+_STEPS = (4, 10, 20, 40, 80, 160)
+_TOWARDS = {
+    (score, high): [(q, rational_point(q)) for q in row]
+    for (score, high), row in {
+        (True, True): [fmpq(k) for k in _STEPS],
+        (True, False): [fmpq(-k) for k in _STEPS],
+        (False, True): [1 - fmpq(1, 2**k) for k in _STEPS],
+        (False, False): [fmpq(1, 2**k) for k in _STEPS],
+    }.items()
+}
 
 
 def _rational_near(side: Side, point: Point, above: arb) -> tuple[fmpq, Element] | None:
@@ -146,7 +153,6 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
     variable = "score" if in_score else "pred"
     strict = True
     for side in analysis.distinct:
-        slopes = analysis.slopes(side, in_score)
         for joint, left, right in zip(side.joints, side.slopes, side.slopes[1:]):
             if side.can_jump:
                 jumps = jumps_at(side, joint)
@@ -165,19 +171,17 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
                 witness = Witness(at, "kink", f"the slope in {variable} falls there")
                 detail = f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(joint.point)}"
                 return Finding(name, REFUTED, detail, method="exact algebra", witness=witness)
-        for i, slope in enumerate(slopes):
+        for i in range(len(side.pieces)):
             q = analysis.falls(side, in_score, i)
             if q is not None:
-                return _bends_down(analysis, side, in_score, slope, q, parameters)
+                return _bends_down(analysis, side, in_score, i, q, parameters)
             strict = strict and all(part.sign > 0 for part in analysis.bends(side, in_score, i))
     return proof(name, analysis, f"the slope in {variable} never falls", strict)
 
 
-def _bends_down(
-    analysis: Analysis, side: Side, in_score: bool, slope: Element, q: fmpq, parameters: PARAMETERS
-) -> Finding:
+def _bends_down(analysis: Analysis, side: Side, in_score: bool, i: int, q: fmpq, parameters: PARAMETERS) -> Finding:
     variable = "score" if in_score else "pred"
-    curve = analysis.field.derivative(slope)
+    curve = analysis.curves(side, in_score)[i]
     if in_score != analysis.score:
         # d/d(the other variable) = d/dx times dx/d(other).
         weight = analysis.weight()
@@ -206,12 +210,18 @@ def bounded_gradient(analysis: Analysis, parameters: PARAMETERS) -> Finding:
             for slope in (left, right):
                 if not _finite_at(side, slope, joint.point):
                     raise Undecided(f"the slope at {analysis.axis} = {readable(joint.point)} may be infinite")
+    return proof("bounded_gradient", analysis, lambda: _how_steep(analysis))
+
+
+def _how_steep(analysis: Analysis) -> str:
+    """The bounds themselves, which the proof does without."""
     try:
-        detail = f"the slope in score stays within {_rounded(largest_slope(analysis, True))} and"
-        detail += f" the slope in pred within {_rounded(largest_slope(analysis, False))} on [1e-6, 1-1e-6]"
-    except (Undecided, ZeroDivisionError):
-        detail = "the slope in score is bounded"
-    return proof("bounded_gradient", analysis, detail)
+        with analysis.signs.budget.running():
+            in_score, in_pred = largest_slope(analysis, True), largest_slope(analysis, False)
+    except (Undecided, ArithmeticError, ValueError):
+        return "the slope in score is bounded"
+    first = f"the slope in score stays within {_rounded(in_score)}"
+    return f"{first} and the slope in pred within {_rounded(in_pred)} on [1e-6, 1-1e-6]"
 
 
 def _finite_at(side: Side, slope: Element, point: Point) -> bool:

@@ -209,7 +209,11 @@ class Signs:
 
     def value(self, a: Element, point: Point, bits: int = 128) -> arb:
         """A ball around the value of an element at a place."""
+        q = point.rational
         with precision(bits):
+            if q is not None and only_x(a.n) and only_x(a.d):
+                below = univariate(a.d)(q)
+                return arb(univariate(a.n)(q) / below) if below else arb("nan")
             chart, t = self.locate(point)
             return chart.value(a, t)
 

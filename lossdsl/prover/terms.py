@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from flint import fmpq
 
@@ -59,7 +60,8 @@ class Terms:
     origin: list[Node | None] = field(default_factory=list)
     root: int = -1
     _index: dict[object, int] = field(default_factory=dict)
-    _node: Node | None = None
+    node: Node | None = None
+    """The node of the formula that terms are made for at the moment."""
 
     def needed(self) -> list[int]:
         """The terms that the value or an obligation depends on, in order of evaluation."""
@@ -79,7 +81,7 @@ class Terms:
         if place is None:
             place = self._index[key] = len(self.items)
             self.items.append(Term(op, args, value, name))
-            self.origin.append(self._node)
+            self.origin.append(self.node)
         return place
 
     def constant(self, value: fmpq) -> int:
@@ -283,37 +285,61 @@ def specialise(
     ['const', 'x', 'neg', 'add']
     """
     terms = Terms(score)
-    place: dict[Node, int] = {}
     given = {} if frame is None else frame(terms)
-    for node in walk(root):
-        terms._node = node
-        if isinstance(node, Number):
-            place[node] = terms.constant(exact(node.value))
-        elif isinstance(node, Name):
-            if node.name in given:
-                place[node] = given[node.name]
-            elif node.name in free:
-                place[node] = terms.put("free", name=node.name)
-            elif node.name == "label":
-                if label is None:
-                    raise Undecided("the label is left open")
-                place[node] = terms.constant(exact(label))
-            elif node.name == "score":
-                place[node] = terms.put("x")
-            elif node.name == "pred":
-                place[node] = terms.sigmoid(terms.put("x")) if score else terms.put("x")
-            elif node.name in parameters:
-                place[node] = terms.constant(exact(parameters[node.name]))
-            else:
-                raise Undecided(f"the name {node.name} has no value")
+    place: list[int] = []
+    for node, args, value in _script(root):
+        terms.node = node
+        if value is not None:
+            place.append(terms.constant(value))
         elif isinstance(node, Apply):
+            inner = tuple([place[a] for a in args])
             if node.op in ("lt", "le", "gt", "ge"):
-                place[node] = terms.sub(place[node.args[0]], place[node.args[1]])
+                place.append(terms.sub(*inner))
             elif node.op == "if":
                 condition = node.args[0]
                 relation = condition.op if isinstance(condition, Apply) else "gt"
-                place[node] = terms.select(relation, *(place[a] for a in node.args))
+                place.append(terms.select(relation, *inner))
             else:
-                place[node] = terms.build(node.op, tuple(place[a] for a in node.args))
-    terms.root = place[root]
+                place.append(terms.build(node.op, inner))
+        elif isinstance(node, Name):
+            place.append(_named(terms, node.name, label, parameters, free, given))
+    terms.root = place[-1]
     return terms
+
+
+def _named(
+    terms: Terms,
+    name: str,
+    label: Fraction | None,
+    parameters: Mapping[str, Fraction],
+    free: tuple[str, ...],
+    given: Mapping[str, int],
+) -> int:
+    """What a name stands for."""
+    if name in given:
+        return given[name]
+    if name in free:
+        return terms.put("free", name=name)
+    if name == "label":
+        if label is None:
+            raise Undecided("the label is left open")
+        return terms.constant(exact(label))
+    if name == "score":
+        return terms.put("x")
+    if name == "pred":
+        return terms.sigmoid(terms.put("x")) if terms.score else terms.put("x")
+    if name in parameters:
+        return terms.constant(exact(parameters[name]))
+    raise Undecided(f"the name {name} has no value")
+
+
+@lru_cache(maxsize=64)
+def _script(root: Node) -> tuple[tuple[Node, tuple[int, ...], fmpq | None], ...]:
+    """The nodes in order of evaluation, with the places of their arguments, and the value where it is a number."""
+    place: dict[Node, int] = {}
+    out = []
+    for node in walk(root):
+        place[node] = len(out)
+        args = tuple(place[a] for a in node.args) if isinstance(node, Apply) else ()
+        out.append((node, args, exact(node.value) if isinstance(node, Number) else None))
+    return tuple(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from flint import arb, fmpq
@@ -9,7 +10,7 @@ from flint import arb, fmpq
 from lossdsl.grammar.printer import show_node
 from lossdsl.prover.analysis import Analysis, AtLabel, Joint, Side, refine
 from lossdsl.prover.limits import Undecided, Undefined
-from lossdsl.prover.places import decimal, exact, inside, number, readable
+from lossdsl.prover.places import decimal, exact, number, places, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
 from lossdsl.report import OPEN, PROVED, REFUTED, SHORT, UNDECIDED, Exact, Finding, Witness
@@ -31,11 +32,12 @@ def at_label(analysis: Analysis, side: Side) -> str:
     return f"at label {number(side.label)} " if analysis.labelled else ""
 
 
-def proof(name: str, analysis: Analysis, detail: str, strict: bool = False) -> Finding:
+def proof(name: str, analysis: Analysis, detail: str | Callable[[], str], strict: bool = False) -> Finding:
     """A property that holds: proved, unless a step reached only [1e-6, 1-1e-6]."""
     method = method_of(analysis)
     if analysis.signs.short:
-        reason = f"{detail}; shown on {SHORT} only, closer to the ends it is not decided"
+        text = detail if isinstance(detail, str) else detail()
+        reason = f"{text}; shown on {SHORT} only, closer to the ends it is not decided"
         return Finding(name, UNDECIDED, reason, strict, SHORT, method)
     return Finding(name, PROVED, detail, strict, OPEN, method)
 
@@ -110,7 +112,7 @@ def _moves(side: Side, i: int) -> bool:
     if slope.is_zero:
         return False
     piece = side.pieces[i]
-    for q in [between(piece.low, piece.high), *inside(piece.low, piece.high, side.terms.score)]:
+    for q in places(piece.low, piece.high, side.terms.score):
         try:
             if side.signs.at(slope, rational_point(q)):
                 return True
@@ -131,7 +133,7 @@ def uses_label(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
         if difference.is_zero:
             continue
         unsure = True
-        for q in [between(low, high), *inside(low, high, analysis.score)]:
+        for q in places(low, high, analysis.score):
             try:
                 if analysis.signs.at(difference, rational_point(q)):
                     return proof("uses_label", analysis, "the slopes at label 0 and 1 differ")
