@@ -32,7 +32,7 @@ def lone_name(part: Any) -> str | None:
 
 def build(source: str, part: Any, defined: Collection[str]) -> Node:
     """Our tree for an expression that Lark has read; `defined` are the parameters that `where` gives values."""
-    builder = _Builder(source, defined)
+    builder = _Builder(source, part, defined)
     done: list[Any] = []
     todo: list[tuple[Any, bool]] = [(part, False)]
     while todo:
@@ -54,8 +54,9 @@ def build(source: str, part: Any, defined: Collection[str]) -> Node:
 
 
 class _Builder:
-    def __init__(self, source: str, defined: Collection[str]) -> None:
+    def __init__(self, source: str, part: Any, defined: Collection[str]) -> None:
         self.source = source
+        self.part = part
         self.defined = defined
         self.count = 0
 
@@ -77,13 +78,28 @@ class _Builder:
         if token.type != "NAME":
             return token
         # A name in front of `(` is a function's; it stays a token until its call is complete.
-        behind = span.end
-        while behind < len(self.source) and self.source[behind] in " \t\r\n":
-            behind += 1
-        if self.source.startswith("(", behind):
+        if self.is_called(token):
             return token
         self.tally(span)
-        return Name(resolve(str(token), span, self.source, self.defined), span=span)
+        return Name(resolve(str(token), span, self.source, self.defined, others=self.names), span=span)
+
+    def is_called(self, token: lark.Token) -> bool:
+        behind = token_span(token).end
+        while behind < len(self.source) and self.source[behind] in " \t\r\n":
+            behind += 1
+        return self.source.startswith("(", behind)
+
+    def names(self) -> list[str]:
+        """All names of the formula that stand for a value, in their order."""
+        found: list[str] = []
+        todo = [self.part]
+        while todo:
+            item = todo.pop()
+            if hasattr(item, "children"):
+                todo.extend(reversed(item.children))
+            elif item.type == "NAME" and not self.is_called(item):
+                found.append(str(item))
+        return list(dict.fromkeys(found))
 
     def inner(self, rule: str, parts: list[Any]) -> Node:
         span = Span(_place(parts[0]).start, _place(parts[-1]).end)

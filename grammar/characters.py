@@ -28,6 +28,8 @@ _GREEK = {
     "τ": "tau", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
 }  # fmt: skip
 
+_HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
+
 _HINTS = {
     "\\": "LaTeX is read with --dialect latex",
     "$": "leave the dollar signs out; LaTeX is read with --dialect latex",
@@ -63,19 +65,54 @@ def stray(text: str, position: int) -> LossSyntaxError:
         message = f"{_called(char)} only looks like the letter `{_LATIN[char]}`"
         hint = f"write `{word}` in Latin letters" if len(word) <= 40 else "write it in Latin letters"
         return LossSyntaxError("LD010", message, text, span, hint)
-    plain = _SYMBOLS.get(char)
-    if plain is None and not char.isascii():
-        folded = unicodedata.normalize("NFKC", char)
-        plain = folded if folded != char and folded.isascii() and folded.isprintable() else None
+    plain = _plain(char)
+    whole = _in_plain_signs(text)
     if plain is not None:
         wanted = "a plain blank" if plain.isspace() else f"`{plain}`"
-        return LossSyntaxError("LD010", f"{_called(char)} is not read", text, span, f"write {wanted} in its place")
-    if char in _GREEK:
-        return LossSyntaxError("LD009", f"{_called(char)} is not read", text, span, f"write `{_GREEK[char]}`")
+        hint = whole or f"write {wanted} in its place"
+        return LossSyntaxError("LD010", f"{_called(char)} is not read", text, span, hint)
+    if char in _GREEK or _hatted(char):
+        hint = whole or f"write `{_GREEK.get(char) or _hatted(char)}`"
+        return LossSyntaxError("LD009", f"{_called(char)} is not read", text, span, hint)
     if not char.isprintable():
         return LossSyntaxError("LD009", f"an invisible character, {_called(char)}", text, span, "delete it")
     hint = "names have the letters a-z, A-Z, digits and _" if char.isalpha() else "delete it"
     return LossSyntaxError("LD009", f"{_called(char)} does not belong in a formula", text, span, hint)
+
+
+def _plain(char: str) -> str | None:
+    """What a sign is in ASCII, None where that is not known."""
+    if char in _SYMBOLS or char.isascii():
+        return _SYMBOLS.get(char)
+    folded = unicodedata.normalize("NFKC", char)
+    return folded if folded != char and folded.isascii() and folded.isprintable() else None
+
+
+def _hatted(char: str) -> str | None:
+    """`y_hat` for ŷ."""
+    letter = unicodedata.normalize("NFD", char)
+    return f"{letter[0]}_hat" if len(letter) == 2 and letter[1] == _HAT and letter[0].isascii() else None
+
+
+def _in_plain_signs(text: str) -> str | None:
+    """A hint with the whole formula in ASCII, where several of its characters are not: one error tells them all."""
+    composed = unicodedata.normalize("NFC", text).strip()
+    strange = [c for c in composed if not c.isascii()]
+    if len(strange) < 2 or len(composed) > 120 or "\n" in composed:
+        return None
+    parts: list[str] = []
+    for position, char in enumerate(composed):
+        new = char if char.isascii() else _plain(char) or _GREEK.get(char) or _hatted(char)
+        if new is None or char in _LATIN or new == _SYMBOLS["∞"]:
+            return None
+        # A letter spelled out must not grow together with its neighbours: αp is alpha*p.
+        if new[0].isalnum() and len(new) > 1 and parts and parts[-1][-1].isalnum() and not new[0].isdigit():
+            parts.append("*")
+        parts.append(new)
+        behind = composed[position + 1 : position + 2]
+        if new[0].isalpha() and len(new) > 1 and not char.isascii() and (behind.isalnum() or behind in _GREEK):
+            parts.append("*")
+    return f"in plain signs: `{''.join(parts)}`"
 
 
 def _called(char: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fractions import Fraction
 
 from lossdsl.errors import LossSyntaxError, Span
@@ -20,6 +20,16 @@ _ELSEWHERE = {
     "ln": "log", "maximum": "max", "minimum": "min", "clip": "clamp", "fabs": "abs", "sigma": "sigmoid",
     "log_sigmoid": "logsigmoid", "logistic": "sigmoid", "inv": "reciprocal", "iif": "if", "where": "if",
 }  # fmt: skip
+
+# What people call the model's output, be it a probability or a score.
+AMBIGUOUS = frozenset("input inputs output outputs out x z f model_output".split())
+WHICH = "say which it is: pred for a probability, score for a logit"
+_LOSSES_ELSEWHERE = {
+    "ce": "bce", "xent": "bce", "bce": "bce", "crossentropy": "bce", "binarycrossentropy": "bce", "logloss": "bce",
+    "nll": "bce", "logistic": "bce", "mse": "mse", "l2": "mse", "squarederror": "mse", "bpr": "bpr", "ranknet": "bpr",
+    "focal": "focal", "huber": "huber", "smoothl1": "huber", "hinge": "hinge", "svm": "hinge",
+}  # fmt: skip
+_DIFFERENCES = frozenset("diff difference err error errors residual residuals".split())
 
 _CIRCLE = ("sin", "cos", "tan", "cot", "sec", "csc")
 _TRIGONOMETRIC = {*_CIRCLE, *(prefix + name for prefix in ("a", "arc") for name in _CIRCLE), "sine", "cosine", "atan2"}
@@ -63,8 +73,18 @@ def bad_number(source: str, span: Span, kind: str) -> LossSyntaxError:
     return LossSyntaxError("LD035", message, source, span, "write a number nearer to 1")
 
 
-def resolve(name: str, span: Span, source: str, defined: Collection[str], aliases: Mapping[str, str] = ALIASES) -> str:
-    """What a name stands for: a parameter that `where` defines, a variable, or an alias of one."""
+def resolve(
+    name: str,
+    span: Span,
+    source: str,
+    defined: Collection[str],
+    aliases: Mapping[str, str] = ALIASES,
+    others: Callable[[], Iterable[str]] = tuple,
+) -> str:
+    """What a name stands for: a parameter that `where` defines, a variable, or an alias of one.
+
+    `others` tells the names of the whole formula, so that the error can tell all that lack a value at once.
+    """
     if name in defined or name in VARIABLES:
         return name
     if name in aliases:
@@ -76,16 +96,41 @@ def resolve(name: str, span: Span, source: str, defined: Collection[str], aliase
         message = f"the named loss `{name}` stands inside an expression"
         hint = f"use `{name}` alone, or write its formula out: `lossdsl show {name}` prints it"
         raise LossSyntaxError("LD016", message, source, span, hint)
-    close = nearest(name, [*defined, *VARIABLES, *aliases])
-    if name == "e":
-        hint = "there are no built-in constants: write `exp(x)` for e^x, or add `where e = 2.718281828459045`"
-    elif name == "pi":
-        hint = "there are no built-in constants: add `where pi = 3.141592653589793`"
-    elif close:
-        hint = f"did you mean `{close}`?"
-    else:
-        hint = f"a parameter needs one: add `where {short(name)} = 1`"
+    hint = _no_parameter(name, defined, aliases) or _valued(name, others(), defined, aliases)
     raise LossSyntaxError("LD003", f"the name `{short(name)}` has no value", source, span, hint)
+
+
+def _no_parameter(name: str, defined: Collection[str], aliases: Mapping[str, str]) -> str | None:
+    """What to say of an unknown name that is hardly a parameter, else None."""
+    plain = name.lower().replace("_", "").removesuffix("loss")
+    if name == "e":
+        return "there are no built-in constants: write `exp(x)` for e^x, or add `where e = 2.718281828459045`"
+    if name == "pi":
+        return "there are no built-in constants: add `where pi = 3.141592653589793`"
+    if plain == "pt":
+        return "write out what it stands for: `label*pred + (1-label)*(1-pred)`"
+    if plain in _LOSSES_ELSEWHERE:
+        loss = _LOSSES_ELSEWHERE[plain]
+        return f"did you mean the named loss `{loss}`? it stands alone; `lossdsl show {loss}` prints its formula"
+    if plain in _DIFFERENCES:
+        return "write the difference out, such as `label-pred`"
+    if name in AMBIGUOUS:
+        return WHICH
+    close = nearest(name, [*defined, *VARIABLES, *aliases])
+    return f"did you mean `{close}`?" if close else None
+
+
+def _valued(name: str, others: Iterable[str], defined: Collection[str], aliases: Mapping[str, str]) -> str:
+    """How to give a value to a parameter, and to all others that lack one."""
+    known = {*defined, *VARIABLES, *aliases, *FUNCTIONS, *loss_names()}
+    lacking = [name]
+    for other in others:
+        if len(lacking) < 8 and other not in known and other not in lacking:
+            if _no_parameter(other, defined, aliases) is None:
+                lacking.append(other)
+    values = ", ".join(f"{short(each)} = 1" for each in lacking)
+    need = "a parameter needs one" if len(lacking) == 1 else "parameters need values"
+    return f"{need}: add `{values}` behind `where`" if defined else f"{need}: add `where {values}`"
 
 
 def unknown_function(name: str, span: Span, source: str, defined: Collection[str] = ()) -> LossSyntaxError:
@@ -98,7 +143,9 @@ def unknown_function(name: str, span: Span, source: str, defined: Collection[str
         hint = f"use `{name}` alone, with its parameters behind `where`"
         return LossSyntaxError("LD016", message, source, span, hint)
     close = _ELSEWHERE.get(name.lower()) or nearest(name, FUNCTIONS)
-    if missing := absent(name):
+    if name in AMBIGUOUS:
+        hint = "the model's output is a name without brackets: pred for a probability, score for a logit"
+    elif missing := absent(name):
         hint = missing
     elif close:
         hint = f"did you mean `{close}`?"
@@ -135,7 +182,8 @@ def finish(
     for node in walk(root):
         if isinstance(node, Name):
             span = node.span or Span(0, len(source))
-            new[node] = Name(resolve(node.name, span, source, defined, aliases), span=node.span)
+            known = resolve(node.name, span, source, defined, aliases, lambda: _in_order(root))
+            new[node] = Name(known, span=node.span)
         elif isinstance(node, Apply):
             new[node] = Apply(node.op, tuple(new[a] for a in node.args), span=node.span)
         else:
@@ -145,6 +193,10 @@ def finish(
         if binding.name not in used:
             raise unused(binding.name, sorted(used), source, Span(0, len(source)))
     return Tree(new[root], where)
+
+
+def _in_order(root: Node) -> list[str]:
+    return [node.name for node in walk(root) if isinstance(node, Name)]
 
 
 def unused(name: str, known: Collection[str], source: str, span: Span, loss: str | None = None) -> LossSyntaxError:

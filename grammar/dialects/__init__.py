@@ -27,7 +27,13 @@ _PYTHON = re.compile(
 )
 _IF = re.compile(r"\bif\b(?P<call>\s*\()?")
 _LOG_LINE = re.compile(r"\bLog\s*\(|\b(?:Sigmoid|Sqrt|Tanh|ReLU) \(")
-_TEXT_WHERE = re.compile(r"\\(?:text|mathrm|textrm)\s*\{\s*where\s*\}")
+_TEXT_WHERE = re.compile(r"\\(?:text|mathrm|textrm)\s*\{\s*(?:where|with)\s*\}")
+_VALUE = re.compile(
+    r"(?:\\q?quad\b|\\[,;:! ]|\s)*(?P<name>\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?)"
+    r"\s*=\s*-?[0-9.]+(?:[eE]-?[0-9]+|/[0-9]+)?\s*",
+    re.ASCII,
+)
+_CLOSING = " \t\r\n.$"
 _FONT = re.compile(r"\\(?:mathrm|operatorname|mathit|text)\s*\{((?:\w|\\_)+)\}")
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -149,6 +155,10 @@ def _latex_where(text: str) -> tuple[int, tuple[Binding, ...]]:
     plain = _TEXT_WHERE.sub(lambda m: f"{'where':>{len(m[0])}}", text)
     end = split_where(plain)
     start = next((m.start() for m in worded if m.start() <= end < m.end()), end)
+    if end == len(plain) and (comma := _values_behind(plain)) < end:
+        start, end = comma, comma - 4
+        closing = len(plain.rstrip(_CLOSING))
+        plain = f"{plain[:end]}where{plain[comma + 1 : closing]}{' ' * (len(plain) - closing)}"
     tail = _FONT.sub(_unfont, plain[end:])
     tail = re.sub(r"_\{(\w+)\}", r"_\1  ", tail)
     tail = re.sub(r"\\q?quad\b|\\[,;:!]|[\\{}$]", lambda m: " " * len(m[0]), tail)
@@ -158,13 +168,27 @@ def _latex_where(text: str) -> tuple[int, tuple[Binding, ...]]:
         raise LossSyntaxError(error.code, error.message, text, error.span, error.hint) from None
 
 
+def _values_behind(text: str) -> int:
+    r"""Where `, \gamma = 2, \alpha = 0.25` begins at the end of a formula, or the length of the text."""
+    begin, end = len(text), len(text.rstrip(_CLOSING))
+    while True:
+        comma = text.rfind(",", 4, end)
+        while comma > 0 and text[comma - 1] == "\\":  # a thin space
+            comma = text.rfind(",", 4, comma)
+        value = _VALUE.fullmatch(text, comma + 1, end) if comma > 0 else None
+        if value is None or value["name"] in (*VARIABLES, *ALIASES):
+            return begin
+        begin = end = comma
+
+
 def _unfont(match: re.Match[str]) -> str:
     return match[1].replace("\\_", "_").rjust(len(match[0]))
 
 
 def _other(text: str, dialect: str) -> Parsed:
-    from lossdsl.grammar.dialects.meaning import pair_differences, refuse_ambiguous, strip_reductions
+    from lossdsl.grammar.dialects.meaning import is_pair_name, pair_differences, refuse_ambiguous, strip_reductions
     from lossdsl.grammar.dialects.scan import Mark
+    from lossdsl.grammar.dialects.shares import read_shares
 
     end, where = _latex_where(text) if dialect == "latex" else _where(text)
     defined = [b.name for b in where]
@@ -191,6 +215,10 @@ def _other(text: str, dialect: str) -> Parsed:
     root, reduction = strip_reductions(root, mark, defined)
     if reduction is not None:
         notes.append(f"the {reduction} over the batch is dropped: a formula is the loss of one prediction")
+    side = is_pair_name if members is None else members.get
+    root, shared = read_shares(root, lambda name: None if name in defined else side(name))
+    if shared:
+        notes.append("exp(a)/(exp(a) + exp(b)) is read as sigmoid(a - b), which is the same")
     root, difference = pair_differences(root, mark, defined, members)
     if difference is not None:
         notes.append(f"{difference} is read as score, the loss as pairwise")

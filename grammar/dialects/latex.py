@@ -18,7 +18,7 @@ from lossdsl.grammar.dialects.meaning import COMPARISONS
 from lossdsl.grammar.dialects.scan import Token, apply, check_brackets, number
 from lossdsl.grammar.limits import check_size
 from lossdsl.grammar.operators import ALIASES
-from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number
+from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, walk
 
 _COUNTS = frozenset("N n M m B K T D S U".split())  # how many predictions a sum runs over
 
@@ -34,7 +34,19 @@ def read_root(source: str, end: int, defined: Collection[str]) -> tuple[Node, li
         raise reader.surplus()
     check_size(root, source)  # before anything compares parts with each other
     root, pairs = reader.settle(root)
+    if "\\sigma" in source and any(_exponential_of_sigmoid(node) for node in walk(root)):
+        reader.notes.append(r"\sigma is read as the sigmoid; where it is a factor, add `where \sigma = 1`")
     return root, list(dict.fromkeys(reader.notes)), pairs
+
+
+def _exponential_of_sigmoid(node: Node) -> bool:
+    r"""e^{-\sigma (s_i - s_j)}, where RankNet's paper means a factor."""
+    if not (isinstance(node, Apply) and node.op == "exp"):
+        return False
+    inner = node.args[0]
+    if isinstance(inner, Apply) and inner.op == "neg":
+        inner = inner.args[0]
+    return isinstance(inner, Apply) and inner.op == "sigmoid"
 
 
 class _Reader(Functions):

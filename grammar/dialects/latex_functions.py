@@ -76,7 +76,10 @@ class Functions(Names):
             return args
         if not self.starts_operand():
             spelled = self.mark.spelled(token)
-            raise self.mark.at("LD015", f"the function `{spelled}` has no argument", token, f"write {spelled}(x)")
+            hint = f"write {spelled}(x)"
+            if token.text == "sigma":
+                hint += r"; write \hat{y} where it stands for the prediction itself"
+            raise self.mark.at("LD015", f"the function `{spelled}` has no argument", token, hint)
         arg = self.factor()
         self.bare = token
         return [arg]
@@ -156,6 +159,7 @@ class Functions(Names):
     def shut(self, text: str) -> None:
         if not self.sees(text):
             if self.sees(","):
-                raise self.mark.at("LD004", "`,` does not belong here", self.next)
+                hint = r"only \max, \min and the like take several; what a model gives, such as f(u, i), is s_{ui}"
+                raise self.mark.at("LD004", "`,` does not belong here", self.next, hint)
             raise self.surplus()
         self.take()

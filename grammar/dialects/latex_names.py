@@ -168,7 +168,7 @@ class Names(Cursor):
             elif isinstance(node, Name) and node.name in self.indexed and node.name not in pairs:
                 raise self.unclear(node, *self.indexed[node.name], len(indices[self.indexed[node.name][0]]))
             elif isinstance(node, Apply):
-                args = tuple(new[a] for a in node.args)
+                args = tuple(a if new[a] == a and isinstance(a, Name) else new[a] for a in node.args)
                 new[node] = (
                     node if all(a is b for a, b in zip(args, node.args)) else Apply(node.op, args, span=node.span)
                 )
@@ -197,6 +197,9 @@ class Names(Cursor):
     def unknown(self, token: Token) -> LossSyntaxError:
         """The error for a command that no formula holds."""
         spelled = self.mark.spelled(token)
+        if token.kind == "script":
+            message = f"`{spelled}` is not written out"
+            return self.mark.at("LD305", message, token, "write the formula that it stands for")
         close = nearest(token.text, KNOWN_COMMANDS)
         guess = f"did you mean `\\{close}`?" if close else "`lossdsl explain LD305` says what is read"
         hint = absent(token.text) or guess

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from lossdsl.errors import Span
 from lossdsl.grammar.dialects.scan import Mark, Token, apply
+from lossdsl.grammar.naming import AMBIGUOUS, WHICH
 from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 
 REDUCING = ("mean", "sum")  # made by the readers, taken away here; no operators of the language
@@ -61,7 +62,9 @@ def strip_reductions(root: Node, mark: Mark, constants: Iterable[str]) -> tuple[
         if isinstance(node, Name):
             done[node] = (node, CONSTANT if node.name in fixed else POINT)
         elif isinstance(node, Apply):
-            done[node] = _strip(node, [done[a] for a in node.args], mark)
+            # A name keeps its own place: `done` has that of the first equal one.
+            parts = [(a, done[a][1]) if isinstance(a, Name) else done[a] for a in node.args]
+            done[node] = _strip(node, parts, mark)
         else:
             done[node] = (node, CONSTANT)
     inside, kind = done[root]
@@ -94,17 +97,12 @@ def _strip(node: Apply, parts: list[tuple[Node, str]], mark: Mark) -> tuple[Node
     )  # fmt: skip
 
 
-# What people call the model's output, be it a probability or a score.
-AMBIGUOUS = frozenset("input inputs output outputs out x z f model_output".split())
-
-
 def refuse_ambiguous(root: Node, mark: Mark, constants: Iterable[str]) -> None:
     """Ask which it is where a name can be pred as well as score."""
     fixed = frozenset(constants)
     for node in walk(root):
         if isinstance(node, Name) and node.name in AMBIGUOUS and node.name not in fixed:
-            hint = "say which it is: pred for a probability, score for a logit"
-            raise mark.at("LD003", f"the name `{node.name}` has no value", node, hint)
+            raise mark.at("LD003", f"the name `{node.name}` has no value", node, WHICH)
 
 
 def is_pair_name(name: str) -> tuple[str, int] | None:
@@ -160,12 +158,15 @@ def pair_differences(
     written: list[str] = []
     done: dict[Node, _Sum] = {}
 
-    def whole(part: _Sum) -> Node:
+    def whole(node: Node) -> Node:
+        part = done[node]
         if part.members:
-            name = part.members[0].name
+            alone = part.members[0].name.name
+            # Equal names are one node: the one that stands here is found by looking from here.
+            name = next(n for n in walk(node) if isinstance(n, Name) and n.name == alone)
             raise mark.at(
                 "LD303", f"`{mark.shown(name)}` stands without its partner", name,
-                f"a formula sees a pair by the difference of its scores alone, as in {example}",
+                f"a pair is seen by the difference of its scores, as in {example}; a single item by score and label",
             )  # fmt: skip
         assert part.rest is not None
         return part.rest
@@ -181,10 +182,10 @@ def pair_differences(
         elif node.op in ("add", "sub", "neg") and any(done[a].members for a in node.args):
             done[node] = _meet(node, [done[a] for a in node.args], mark, written)
         else:
-            args = tuple(whole(done[a]) for a in node.args)
+            args = tuple(whole(a) for a in node.args)
             same = all(a is b for a, b in zip(args, node.args))
             done[node] = _Sum(node if same else Apply(node.op, args, span=node.span))
-    return whole(done[root]), written[0] if written else None
+    return whole(root), written[0] if written else None
 
 
 def _meet(node: Apply, parts: list[_Sum], mark: Mark, written: list[str]) -> _Sum:

@@ -31,7 +31,7 @@ def command(
     from lossdsl.errors import LossSyntaxError
     from lossdsl.formula import parse
     from lossdsl.grammar.printer import show
-    from lossdsl.grammar.tree import size
+    from lossdsl.grammar.tree import names, size
 
     try:
         loss = parse(formula, dialect)
@@ -51,6 +51,8 @@ def command(
     rows.append(("latex", loss.latex))
     rows.append((f"d/d {axis(loss.tree)}", slope))
     rows.append(("verdict", _verdict(loss, pairs)))
+    if not pairs and "label" not in names(loss.tree.root):
+        rows.append(("hint", "this is judged as a loss of single items; for pairs, add --pairwise"))
     for title, text in rows:
         click.echo(f"{title:<12}{text if len(text) <= _LONGEST else f'({len(text):,} characters)'}")
     if not no_curves:

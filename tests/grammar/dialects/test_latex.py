@@ -25,6 +25,12 @@ READ = {
     r"p^{\gamma_{pos}} where gamma_{pos} = 2": "pred^gamma_pos where gamma_pos = 2",
     r"p^{\gamma_+} \text{where } \gamma_plus = 2": "pred^gamma_plus where gamma_plus = 2",
     r"\lambda_1 p \quad \text{where } \lambda_1 \in [0, 1]": "lambda_1*pred where lambda_1 in [0, 1]",
+    # values of parameters at the end, as papers write them
+    r"-\alpha_t (1 - p)^\gamma \log(p),\, \gamma = 2, \alpha_t = 0.25.": (
+        "-alpha_t*(1-pred)^gamma*log(pred) where gamma = 2, alpha_t = 0.25"
+    ),
+    r"$p^{\gamma_p},\quad \gamma_{p} = 1/3$": "pred^gamma_p where gamma_p = 1/3",
+    r"\tau p \text{ with } \tau = 1e-3": "tau*pred where tau = 0.001",
     # products without a sign, division, powers
     r"2y-1": "2*label - 1",
     r"yp": "label*pred",
@@ -267,7 +273,32 @@ MISTAKES = r"""
 1:1: LD303 `s_i` stands without its partner
   s_i s_j
   ^^^
-  hint: a formula sees a pair by the difference of its scores alone, as in s_i - s_j
+  hint: a pair is seen by the difference of its scores, as in s_i - s_j; a single item by score and label
+
+1:46: LD303 `\hat r_{s,j}` stands without its partner
+  \sigma(\hat r_{s,j} - \hat r_{s,i}) + \sigma(\hat r_{s,j}^2)
+                                               ^^^^^^^^^^^^
+  hint: a pair is seen by the difference of its scores, as in s_i - s_j; a single item by score and label
+
+1:13: LD305 `\mathcal{L}` is not written out
+  (1-p) \cdot \mathcal{L}_{BCE}(p, y)
+              ^^^^^^^^^^^
+  hint: write the formula that it stands for
+
+1:5: LD004 `,` does not belong here
+  -f(u,i)
+      ^
+  hint: only \max, \min and the like take several; what a model gives, such as f(u, i), is s_{ui}
+
+1:4: LD015 the function `\sigma` has no argument
+  |y-\sigma|^2
+     ^^^^^^
+  hint: write \sigma(x); write \hat{y} where it stands for the prediction itself
+
+1:1: LD003 the name `delta` has no value
+  \delta (1-p_t)^{1-\gamma} \log(p_t)
+  ^^^^^^
+  hint: parameters need values: add `where delta = 1, gamma = 1`
 
 1:27: LD017 behind the value `1` a comma or the end is due, not `2`
   \alpha p where \alpha = 1 2
@@ -291,8 +322,52 @@ def test_deep_and_long_input_is_refused_quickly() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"-(1-\hat{y})^\gamma\log \hat{y}, \gamma=2", r"-\log p = 0", r"|p-y| = 2", r"p(1-p) = 2", "2 = p"]
+    "text",
+    [r"-(1-\hat{y})^\gamma\log \hat{y}, \gamma=a", r"-\log p, p=1", r"-\log p = 0", r"|p-y| = 2", "p(1-p) = 2", "2=p"],
 )
 def test_a_formula_on_the_left_is_never_dropped(text: str) -> None:
     with pytest.raises(LossSyntaxError, match="the formula stands on the left"):
         read(text, "latex")
+
+
+SHARES = {
+    r"-\log \frac{e^{s_i}}{e^{s_i} + e^{s_j}}": "-log(sigmoid(score))",
+    r"-\log \frac{\exp(r_w)}{\exp(r_l) + \exp(r_w)}": "-log(sigmoid(score))",
+    r"-\log \frac{e^{s_j}}{e^{s_i} + e^{s_j}}": "-log(sigmoid(-score))",
+    r"-\log \frac{\exp(s_{ui}/\tau)}{\exp(s_{ui}/\tau) + \exp(s_{uj}/\tau)}, \tau = 0.1": (
+        "-log(sigmoid(score/tau)) where tau = 0.1"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SHARES)
+def test_the_share_of_an_exponential_is_a_sigmoid(text: str) -> None:
+    found = read(text, "latex")
+    assert show(found.tree) == SHARES[text]
+    assert found.pairwise
+    assert "exp(a)/(exp(a) + exp(b)) is read as sigmoid(a - b), which is the same" in found.notes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\frac{e^{s_i/2}}{e^{s_i/2} + e^{s_j}}",
+        r"\frac{e^{s_i + 1}}{e^{s_i + 1} + e^{s_j + 1}}",
+        r"\frac{e^{s_i^2}}{e^{s_i^2} + e^{s_j^2}}",
+        r"\frac{e^{s_i}}{e^{s_i} + e^{s_j} + 1}",
+        r"\frac{e^{2/s_i}}{e^{2/s_i} + e^{2/s_j}}",
+        r"\frac{e^{s_i s_i}}{e^{s_i s_i} + e^{s_j s_j}}",
+    ],
+)
+def test_other_shares_are_refused(text: str) -> None:
+    with pytest.raises(LossSyntaxError, match="LD303"):
+        read(text, "latex")
+
+
+def test_sigma_in_an_exponent_is_told() -> None:
+    note = r"\sigma is read as the sigmoid; where it is a factor, add `where \sigma = 1`"
+    assert note in read(r"\log(1 + e^{-\sigma (s_i - s_j)})", "latex").notes
+    found = read(r"\log(1 + e^{-\sigma (s_i - s_j)}), \sigma = 1", "latex")
+    assert note not in found.notes
+    assert show(found.tree) == "log(1 + exp(-sigma*score)) where sigma = 1"
+    assert note not in read(r"-\log\sigma(s_i - s_j)", "latex").notes

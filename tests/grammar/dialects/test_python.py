@@ -77,6 +77,7 @@ READ = {
     "positive_scores - negative_scores": "score",
     "(pos - neg) * (pos - neg)": "score*score",
     "pos - neg where pos = 1, neg = 2": "pos - neg where pos = 1, neg = 2",
+    "-torch.log(torch.exp(pos/0.1)/(torch.exp(neg/0.1) + torch.exp(pos/0.1))).mean()": "-log(sigmoid(score/0.1))",
 }
 
 
@@ -271,15 +272,20 @@ MISTAKES = r"""
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   hint: a formula is the loss of one prediction: only a mean or a sum around the whole can be dropped
 
+1:49: LD303 `neg` stands without its partner
+  torch.sigmoid(neg - pos).mean() + torch.sigmoid(neg ** 2).mean()
+                                                  ^^^
+  hint: a pair is seen by the difference of its scores, as in pos_score - neg_score; a single item by score and label
+
 1:8: LD303 `pos_score` stands without its partner
   F.relu(pos_score - 1)
          ^^^^^^^^^
-  hint: a formula sees a pair by the difference of its scores alone, as in pos_score - neg_score
+  hint: a pair is seen by the difference of its scores, as in pos_score - neg_score; a single item by score and label
 
 1:1: LD303 `x1` stands without its partner
   x1 - x2 + x1
   ^^
-  hint: a formula sees a pair by the difference of its scores alone, as in pos_score - neg_score
+  hint: a pair is seen by the difference of its scores, as in pos_score - neg_score; a single item by score and label
 """
 
 

@@ -57,6 +57,12 @@ def test_verdict_names_what_is_wrong() -> None:
     assert "monotone" in rows("pred*label")["verdict"]
 
 
+def test_a_loss_without_label_is_told_of_pairwise() -> None:
+    assert "--pairwise" in rows("-log(sigmoid(score))")["hint"]
+    assert "hint" not in rows("-log(sigmoid(score))", "--pairwise")
+    assert "hint" not in rows("bce")
+
+
 @pytest.mark.parametrize("formula", ["-log(pred)", "-(label*log(pred))", "-if(pred > 0.5, 1, 0)", "-1", "-pred"])
 def test_a_formula_may_begin_with_a_minus(formula: str) -> None:
     assert rows(formula)["formula"] == formula
