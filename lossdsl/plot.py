@@ -21,6 +21,8 @@ SUFFIXES = (".svg", ".png", ".pdf")
 QUANTITIES = ("value", "slope")
 # Blue and orange stay apart for the colour-blind and on grey paper; which loss it is, the dashes say.
 COLOURS = {1: "#1f5fa8", 0: "#b4500f", None: "#6a3d9a"}
+# Where no label needs a colour, as for pairs, the losses have one each.
+LOSS_COLOURS = ("#6a3d9a", "#b4500f", "#1f5fa8", "#3f7a1f", "#8a6d00", "#444444")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.6)), (0, (6, 2, 1, 2)), (0, (8, 3)), (0, (3, 1, 1, 1, 1, 1)))
 
 
@@ -33,7 +35,7 @@ def picture(
 ) -> Figure:
     """Value and slope of one or several losses, a panel each, as a matplotlib Figure.
 
-    A label has its colour, a loss its dashes. The figure belongs to nobody's pyplot state: `figure.savefig("a.pdf")`
+    A label has its colour, a loss its dashes; of pairs, a loss has its colour too. The figure belongs to nobody's pyplot state: `figure.savefig("a.pdf")`
     writes it, and a notebook shows it. Keywords as in `lossdsl.curves.trace`. Raises MissingExtra without matplotlib.
 
     >>> figure = picture("bce", "focal")
@@ -47,12 +49,15 @@ def picture(
     curves = trace(*losses, axis=axis, pairwise=pairwise, titles=names, reach=reach)
     figure = _blank()(figsize=(7.2, 3.0 + 0.2 * len(curves.names)), layout="constrained")
     dashes = {name: DASHES[i % len(DASHES)] for i, name in enumerate(curves.names)}
+    own = dict.fromkeys(curves.names, "#444444")
+    if curves.labels == (None,):
+        own = {name: LOSS_COLOURS[i % len(LOSS_COLOURS)] for i, name in enumerate(curves.names)}
     for place, quantity in zip(figure.subplots(1, 2), QUANTITIES):
         for curve in curves.curves:
             place.plot(
                 curve.x,
                 getattr(curve, quantity),
-                color=COLOURS[curve.label],
+                color=COLOURS[curve.label] if curve.label is not None else own[curve.name],
                 linestyle=dashes[curve.name],
                 linewidth=1.6,
             )
@@ -73,9 +78,11 @@ def picture(
         place.tick_params(labelsize=8, length=0)
         place.spines[:].set_visible(False)
     handles = [
-        Line2D([], [], color=COLOURS[label], linewidth=1.6, label=_word(label, curves)) for label in curves.labels
+        Line2D([], [], color=COLOURS[label], linewidth=1.6, label=f"label {label}")
+        for label in curves.labels
+        if label is not None
     ]
-    handles += [Line2D([], [], color="#444444", linestyle=dashes[n], linewidth=1.6, label=n) for n in curves.names]
+    handles += [Line2D([], [], color=own[n], linestyle=dashes[n], linewidth=1.6, label=n) for n in curves.names]
     columns = 5 if all(len(name) <= 16 for name in curves.names) else 2
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
@@ -119,7 +126,3 @@ def save(
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
     with matplotlib.rc_context({"svg.hashsalt": "lossdsl", "svg.fonttype": "none", "pdf.fonttype": 42}):
         figure.savefig(path, format=kind, dpi=200, metadata=metadata)
-
-
-def _word(label: int | None, curves: Curves) -> str:
-    return f"label {label}" if label is not None else "pair" if curves.pairwise else "any label"

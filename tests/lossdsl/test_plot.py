@@ -34,6 +34,14 @@ def test_every_loss_and_label_is_in_the_legend() -> None:
     assert len(styles) == 4
 
 
+def test_losses_of_pairs_differ_by_colour_and_dashes() -> None:
+    figure = picture("-log(1e-3 + sigmoid(score))", "bpr", pairwise=True)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["-log(1e-3 + sigmoid(score))", "bpr"]
+    one, other = figure.axes[0].lines[:2]
+    assert one.get_color() != other.get_color() and one.get_linestyle() != other.get_linestyle()
+    assert [h.get_color() for h in figure.legends[0].get_lines()] == [one.get_color(), other.get_color()]
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
 def test_files_are_what_they_are_called_and_repeat(tmp_path: Path, suffix: str) -> None:
     first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
