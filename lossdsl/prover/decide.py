@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from lossdsl.grammar.tree import Tree, names
+from lossdsl.grammar.tree import Node, Tree, names
+from lossdsl.prover import between as between_labels
 from lossdsl.prover import flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.cells import Ranges
@@ -96,6 +97,12 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
                 found[name] = finding
         if "minimum" not in shown:
             found["minimum"] = _soft_minimum(decision, tree, fixed, budget)
+
+    def reduced(root: Node, some: tuple[str, ...]) -> tuple[dict[str, Finding], Analysis | None]:
+        made = _decide(Tree(root, tree.where), (Fraction(0),), some, fixed, budget)
+        return made.findings, made.analysis
+
+    between_labels.settle(found, open_, tree.root, fixed, budget, reduced)
 
 
 def _soft_minimum(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget) -> Finding:
