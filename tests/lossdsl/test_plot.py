@@ -36,7 +36,7 @@ def test_every_loss_and_label_is_in_the_legend() -> None:
 
 def test_losses_of_pairs_differ_by_colour_and_dashes() -> None:
     figure = picture("-log(1e-3 + sigmoid(score))", "bpr", pairwise=True)
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["-log(1e-3 + sigmoid(score))", "bpr"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["-log(0.001 + sigmoid(score))", "bpr"]
     one, other = figure.axes[0].lines[:2]
     assert one.get_color() != other.get_color() and one.get_linestyle() != other.get_linestyle()
     assert [h.get_color() for h in figure.legends[0].get_lines()] == [one.get_color(), other.get_color()]
