@@ -16,7 +16,7 @@ from flint import arb, fmpq, fmpq_poly
 from lossdsl.prover.borders import Border, as_powers
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.field import Element, Field
-from lossdsl.prover.germs import ORDER, Germ, Germs, NoGerm
+from lossdsl.prover.germs import ORDER, Germ, Germs, Hopeless, NoGerm
 from lossdsl.prover.limits import Budget
 from lossdsl.prover.numeric import precision, sign_of_ball
 from lossdsl.prover.polynomials import Poly, terms_of
@@ -28,6 +28,9 @@ FAR_LADDER = (*LADDER, 10**4, 10**6, 10**8)
 ORDERS = (2, ORDER)
 """How many powers beyond the leading one are kept for a sign: two as a rule, more where these cancel."""
 BITS = 192
+SHARP = 100
+Leading = tuple[fmpq, int, Any]
+"""The powers of t and of log t, and the coefficient."""
 
 FAST = 12
 """A dying tower is bounded by this power of t."""
@@ -73,7 +76,7 @@ class Expansion(Germs):
         self.kernel_count = len(field.kernels)
         self.towers: dict[int, Tower] = {}
         self._kernels: dict[int, Germ] = {}
-        self._failed: set[int] = set()
+        self._failed: dict[int, type[NoGerm]] = {}
         self._plain: set[int] = set()
 
     # -- from the field --------------------------------------------------------------------------------------------
@@ -90,14 +93,14 @@ class Expansion(Germs):
     def kernel(self, i: int) -> Germ:
         """The germ of a kernel that is no tower."""
         if i in self._failed:
-            raise NoGerm
+            raise self._failed[i]
         found = self._kernels.get(i)
         if found is None:
             kernel = self.field.kernels[i]
             try:
                 if kernel.kind == "free":
                     if kernel.high is None:
-                        raise NoGerm
+                        raise Hopeless
                     found = {(0, 0): arb(kernel.low).union(arb(kernel.high))}
                 elif kernel.kind == "exp":
                     assert kernel.inner is not None
@@ -114,9 +117,9 @@ class Expansion(Germs):
                     if order:
                         raise NoGerm
                     found = self.real_power(germ, fmpq(1, kernel.n))
-            except (NoGerm, ZeroDivisionError):
-                self._failed.add(i)
-                raise NoGerm from None
+            except (NoGerm, ZeroDivisionError) as why:
+                self._failed[i] = Hopeless if isinstance(why, Hopeless) else NoGerm
+                raise self._failed[i] from None
             self._kernels[i] = found
         return found
 
@@ -282,43 +285,63 @@ class Ends:
     def sign_near(self, f: Poly, end: End) -> tuple[int, int] | None:
         """The sign of a polynomial on (0, 2^-n] and the n, or None."""
         with precision(BITS):
+            vain: set[int] = set()
             for n, order in product(FAR_LADDER if end.kind == "log" else LADDER, ORDERS):
+                if order in vain:
+                    continue
                 try:
                     expansion = self.expansion(end, n, order)
                     sign = expansion.sign(expansion.layer(f)[0])
+                except Hopeless:
+                    vain.add(order)
+                    continue
                 except (NoGerm, ZeroDivisionError):
                     continue
                 if sign is not None:
                     return sign, n
         return None
 
-    def leading(self, a: Element, end: End) -> tuple[fmpq, int, Any] | None:
+    def leading(self, a: Element, end: End) -> Leading | None:
         """The leading term c * t^a * L^k of an element at an end: (a, k, c), a in powers of t; None if unknown."""
         with precision(BITS):
             border = self.borders.get(end)
             seen = None if border is None else border.element(a)
             if seen is not None:
                 return as_powers(seen)
-            for n in LADDER:
+            vain: set[int] = set()
+            rough: Leading | None = None
+            for n, order in product(LADDER, ORDERS):
+                if order in vain:
+                    continue
                 try:
-                    expansion = self.expansion(end, n)
-                    germ, order = expansion.element_layer(a)
-                    if not germ:
-                        return fmpq(0), 0, fmpq(0)
-                    place = expansion.lead(germ)
-                    sign = sign_of_ball(arb(germ[place]))
-                    if not sign:
-                        continue
-                    sign = -sign if place[1] % 2 else sign
-                    if order:
-                        if min(order.values()) < 0 < max(order.values()):
-                            return None
-                        # Beyond all powers of t: as good as a very high one, or a very low one.
-                        return fmpq(FAST if min(order.values()) > 0 else -FAST), 0, fmpq(sign)
-                    power, logs = expansion.lead(germ)
-                    # L = log tau = (log t) / m
-                    c = germ[power, logs]
-                    return fmpq(power, expansion.m), logs, c * fmpq(1, expansion.m**logs) if logs >= 0 else c
+                    found = self._leading(self.expansion(end, n, order), a)
+                except Hopeless:
+                    vain.add(order)
+                    continue
                 except (NoGerm, ZeroDivisionError):
                     continue
-        return None
+                if found is not None:
+                    c = found[2]
+                    # Few powers kept apart cost little, but may leave the coefficient in a wide ball.
+                    if order == ORDER or isinstance(c, fmpq) or c.rel_accuracy_bits() > SHARP:
+                        return found
+                    rough = rough or found
+        return rough
+
+    def _leading(self, expansion: Expansion, a: Element) -> Leading | None:
+        germ, order = expansion.element_layer(a)
+        if not germ:
+            return fmpq(0), 0, fmpq(0)
+        power, logs = expansion.lead(germ)
+        c = germ[power, logs]
+        sign = sign_of_ball(arb(c))
+        if not sign:
+            return None
+        if order:
+            if min(order.values()) < 0 < max(order.values()):
+                raise Hopeless
+            # Beyond all powers of t: as good as a very high one, or a very low one.
+            sign = -sign if logs % 2 else sign
+            return fmpq(FAST if min(order.values()) > 0 else -FAST), 0, fmpq(sign)
+        # L = log tau = (log t) / m
+        return fmpq(power, expansion.m), logs, c * fmpq(1, expansion.m**logs) if logs >= 0 else c

@@ -26,6 +26,10 @@ class NoGerm(Exception):
     """The function is not of the form that these expansions cover, or a coefficient cannot be told from zero."""
 
 
+class Hopeless(NoGerm):
+    """So it is whatever the interval: only another number of powers kept apart can help."""
+
+
 class Germs:
     """The germs on (0, 2^-n], in powers of tau with tau^m = t; below, t always means tau."""
 
@@ -58,7 +62,7 @@ class Germs:
                 c = out.pop((a, k)) * self.span ** (a - top)
                 out[top, k] = out[top, k] + c if (top, k) in out else c
         if len(out) > MAX_MONOMIALS:
-            raise NoGerm
+            raise Hopeless
         return out
 
     def add(self, f: Germ, g: Germ) -> Germ:
@@ -125,7 +129,7 @@ class Germs:
         a, k, c, u = self.split(g)
         aq, kq = q * a, q * k
         if aq.q != 1 or kq.q != 1:
-            raise NoGerm
+            raise Hopeless
         if q.q == 1:
             lead = c ** int(q.p) if int(q.p) >= 0 else (1 / c) ** int(-q.p)
         else:
@@ -158,7 +162,7 @@ class Germs:
     def log(self, g: Germ) -> Germ:
         a, k, c, u = self.split(g)
         if k:
-            raise NoGerm
+            raise Hopeless
         out: Germ = {}
         if not (isinstance(c, fmpq) and c == 1):
             ball = arb(c) if isinstance(c, fmpq) else c
@@ -182,10 +186,10 @@ class Germs:
         u: Germ = {}
         for (a, k), c in g.items():
             if a < 0 or (a == 0 and k > 1):
-                raise NoGerm
+                raise Hopeless
             if (a, k) == (0, 1):
                 if not isinstance(c, fmpq) or c.q != 1:
-                    raise NoGerm
+                    raise Hopeless
                 shift = int(c.p)
             elif (a, k) == (0, 0):
                 lead = (arb(c) if isinstance(c, fmpq) else c).exp()

@@ -11,9 +11,8 @@ from typing import Any
 from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 
 from lossdsl.prover.field import Element, Field
-from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, Powers, X, sparse_terms, terms_of
+from lossdsl.prover.polynomials import UNIT, Poly, Powers, mirrored_terms, sparse_terms, terms_of
 
-_MIRROR = (1 - X, *GENERATORS[1:])
 Row = tuple[list[Any], list[Any], int, Powers]
 """Coefficients as balls, the same as series once these are asked for, the lowest power of t, powers of kernels."""
 Plan = tuple[list[Row], tuple[int, ...], tuple[int, ...]]
@@ -40,11 +39,6 @@ class precision:
         ctx.prec, ctx.cap = self.old
 
 
-def mirror(f: Poly) -> Poly:
-    """f with x replaced by 1 - x, kernels left as they are."""
-    return f.compose(*_MIRROR)
-
-
 class Chart:
     """Evaluates polynomials and kernels of a field at x = t, or at x = 1 - t."""
 
@@ -65,7 +59,7 @@ class Chart:
             return kept[1]
         degrees = f.degrees() if flips else ()
         groups: dict[Powers, dict[int, Any]] = {}
-        for e, powers, c in sparse_terms(mirror(f) if self.mirrored else f):
+        for e, powers, c in mirrored_terms(f) if self.mirrored else sparse_terms(f):
             if flips:
                 have = dict(powers)
                 have.update((i, int(degrees[i + 1]) - have.get(i, 0)) for i in flips)

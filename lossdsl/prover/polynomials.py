@@ -21,6 +21,7 @@ Poly = Any
 PolyKey = tuple[tuple[tuple[int, ...], int], ...]
 
 
+_ONE_LESS_X = fmpz_poly([1, -1])
 Powers = tuple[tuple[int, int], ...]
 """Places of kernels with their exponents, which are not zero."""
 Sparse = tuple[tuple[int, Powers, int], ...]
@@ -29,12 +30,13 @@ Sparse = tuple[tuple[int, Powers, int], ...]
 class _Known:
     """What was worked out of one polynomial: FLINT makes fifteen objects a term each time that it is asked."""
 
-    __slots__ = ("f", "terms", "sparse", "key", "only_x", "univariate")
+    __slots__ = ("f", "terms", "sparse", "mirrored", "key", "only_x", "univariate")
 
     def __init__(self, f: Poly) -> None:
         self.f = f
         self.terms: PolyKey | None = None
         self.sparse: Sparse | None = None
+        self.mirrored: Sparse | None = None
         self.key: PolyKey | None = None
         self.only_x: bool | None = None
         self.univariate: fmpz_poly | None = None
@@ -78,11 +80,33 @@ def sparse_terms(f: Poly) -> Sparse:
     """
     known = _known(f)
     if known.sparse is None:
-        if only_x(f):
-            known.sparse = tuple((int(m[0]), (), int(c)) for m, c in zip(f.monoms(), f.coeffs()))
-        else:
-            known.sparse = tuple((m[0], tuple((i, e) for i, e in enumerate(m[1:]) if e), c) for m, c in terms_of(f))
+        used = [i for i, e in enumerate(f.degrees()) if i and e]
+        known.sparse = tuple(
+            [
+                (int(m[0]), tuple([(i - 1, int(m[i])) for i in used if m[i]]), int(c))
+                for m, c in zip(f.monoms(), f.coeffs())
+            ]
+        )
     return known.sparse
+
+
+def mirrored_terms(f: Poly) -> Sparse:
+    """The same for f with 1 - x in the place of x.
+
+    >>> mirrored_terms(X**2)
+    ((2, (), 1), (1, (), -2), (0, (), 1))
+    """
+    known = _known(f)
+    if known.mirrored is None:
+        rows: dict[Powers, dict[int, int]] = {}
+        for e, powers, c in sparse_terms(f):
+            rows.setdefault(powers, {})[e] = c
+        out = []
+        for powers, row in rows.items():
+            turned = fmpz_poly([row.get(e, 0) for e in range(max(row) + 1)])(_ONE_LESS_X).coeffs()
+            out += [(e, powers, int(turned[e])) for e in range(len(turned) - 1, -1, -1) if turned[e]]
+        known.mirrored = tuple(out)
+    return known.mirrored
 
 
 def poly_key(f: Poly) -> PolyKey:

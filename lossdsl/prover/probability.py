@@ -20,7 +20,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.places import decimal, number, places, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import towards
-from lossdsl.prover.signs import Balls
+from lossdsl.prover.signs import Balls, Part
 from lossdsl.prover.verdict import PARAMETERS, jumps_at, method_of, proof
 from lossdsl.report import REFUTED, Exact, Finding, Witness
 
@@ -266,7 +266,7 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
     values = [[p.value for p in side.pieces] for side in sides]
     want_high = eta > fmpq(1, 2)
     right: list[arb] = []
-    wrong: list[tuple[arb, fmpq, Element]] = []
+    ends: list[tuple[arb, Point, Part, bool, Element]] = []
     rows = list(refine(analysis, (zero, zero.slopes), (one, one.slopes), (zero, values[0]), (one, values[1])))
     mixed = _balls(analysis, sides, 1 - eta, eta)
     for k, ((low, high, (d0, d1, f0, f1)), (balls, _)) in enumerate(zip(rows, mixed)):
@@ -286,17 +286,23 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
                     if on_right:
                         right.append(value)
                     else:
-                        wrong += [(signs.value(loss, rational_point(q)), q, loss)
-                                  for q in _witnesses(analysis, point, part.low, part.high, is_end)]  # fmt: skip
-    if not right or not wrong or any(not v.is_finite() and not v > 0 for v in right):
+                        ends.append((value, point, part, is_end, loss))
+    if not right or not ends or any(not v.is_finite() and not v > 0 for v in right):
         return None
-    lower = [w for w in wrong if all(w[0] < v for v in right)]
+    lower: list[tuple[arb, fmpq]] = []
+    for value, point, part, is_end, loss in ends:
+        # Along a part the loss goes one way: where both its ends are higher than that, so is all between them.
+        if not any(value > v for v in right):
+            for q in _witnesses(analysis, point, part.low, part.high, is_end):
+                there = signs.value(loss, rational_point(q))
+                if all(there < v for v in right):
+                    lower.append((there, q))
     if not lower:
         return None
     # Of the places that are nearly best, the one with the shortest number is the one that people can check.
     best, bar = min(float(w[0].mid()) for w in lower), min(float(v.mid()) for v in right)
     near = [w for w in lower if float(w[0].mid()) <= best + 0.02 * (bar - best)] if bar < inf else lower
-    value, q, _ = min(near, key=lambda w: (int(w[1].q), float(w[0].mid())))
+    value, q = min(near, key=lambda w: (int(w[1].q), float(w[0].mid())))
     why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
     witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
     side = "low" if want_high else "high"

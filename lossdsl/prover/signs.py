@@ -24,10 +24,23 @@ from lossdsl.prover.ends import PRED_0, PRED_1, Ends
 from lossdsl.prover.field import Element, Field
 from lossdsl.prover.jets import Along
 from lossdsl.prover.limits import Budget, Undecided
-from lossdsl.prover.numeric import Chart, mirror, precision, sign_of_ball
+from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.places import inside as probes_between
 from lossdsl.prover.points import Point, algebraic_roots, between, by_place, compare, rational_point
-from lossdsl.prover.polynomials import NIL, RING, Poly, PolyKey, X, only_x, poly_key, sparse_terms, terms_of, univariate
+from lossdsl.prover.polynomials import (
+    NIL,
+    RING,
+    Poly,
+    PolyKey,
+    Sparse,
+    X,
+    mirrored_terms,
+    only_x,
+    poly_key,
+    sparse_terms,
+    terms_of,
+    univariate,
+)
 from lossdsl.prover.roots import Search
 
 PRECISIONS = (64, 192, 640, 2048)
@@ -61,6 +74,7 @@ class Signs:
         self.short = False
         self.methods: set[str] = set()
         self._roots: dict[tuple[PolyKey, int, int], tuple[list[Point], bool]] = {}
+        self._lost: dict[tuple[PolyKey, int, int], str] = {}
         self._kernel_signs: dict[tuple[int, int, int], int] = {}
         self._seen: list[Point] = []
 
@@ -252,16 +266,16 @@ class Signs:
         x_sign = 1
         if self.score:
             x_sign = 1 if low.side == 0 and low.low >= 0 else -1 if high.side == 0 and high.high <= 0 else 0
-        sign = self._one_sign(f, x_sign, low, high)
+        sign = self._one_sign(sparse_terms(f), x_sign, low, high)
         if sign is None and not self.score and f.degrees()[0]:
-            sign = self._one_sign(mirror(f), 1, low, high)
+            sign = self._one_sign(mirrored_terms(f), 1, low, high)
             if sign is None and self._unbounded():
-                sign = self._one_sign(spread(f), 1, low, high)
+                sign = self._one_sign(sparse_terms(spread(f)), 1, low, high)
         return sign
 
-    def _one_sign(self, f: Poly, x_sign: int, low: Point, high: Point) -> int | None:
+    def _one_sign(self, terms: Sparse, x_sign: int, low: Point, high: Point) -> int | None:
         result, strict = 0, False
-        for x_power, powers, c in sparse_terms(f):
+        for x_power, powers, c in terms:
             sign, weak = 1 if c > 0 else -1, False
             if x_sign <= 0 and x_power:
                 if x_power % 2:
@@ -333,8 +347,14 @@ class Signs:
         key = (poly_key(g), id(low), id(high))
         found = self._roots.get(key)
         if found is None:
+            if key in self._lost:
+                raise Undecided(self._lost[key])
             self._seen += [low, high]
-            found = self._roots[key] = Search(self, g, low, high, along() if along is not None else None).run()
+            try:
+                found = self._roots[key] = Search(self, g, low, high, along() if along is not None else None).run()
+            except Undecided as why:
+                self._lost[key] = str(why)  # to search once more would end no better
+                raise
         self.short = self.short or found[1]
         return found[0]
 

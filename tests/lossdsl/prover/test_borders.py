@@ -14,7 +14,8 @@ from lossdsl.prover.ends import PRED_0, PRED_1, End, Ends
 from lossdsl.prover.limits import Budget
 
 PARTS = ("pred", "1-pred", "log(pred)", "log(1-pred)", "exp(pred)", "log(pred+1e-6)", "sqrt(2-pred)", "log(1+pred)",
-         "(pred-1/2)", "exp(pred*log(pred))", "log(2)", "3", "exp(1/pred)", "exp(-1/pred)", "exp(1/(1-pred))")  # fmt: skip
+         "(pred-1/2)", "exp(pred*log(pred))", "log(2)", "3", "exp(1/pred)", "exp(-1/pred)",
+         "exp(1/(1-pred))")  # fmt: skip
 
 
 def analysed(text: str) -> Analysis:

@@ -41,8 +41,8 @@ def all_positive(self: Any, i: int, low: Any, high: Any) -> int:
     return 1
 
 
-def first_term(self: Any, f: Any, x_sign: int, low: Any, high: Any) -> int:
-    return 1 if f.leading_coefficient() > 0 else -1
+def first_term(self: Any, terms: Any, x_sign: int, low: Any, high: Any) -> int:
+    return 1 if terms[0][2] > 0 else -1
 
 
 def no_sweep(self: Any, *args: Any) -> None:
@@ -91,7 +91,10 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
         ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "any rational counts as a zero": (
         zero_test(True),
-        ("label/(2*pred-1-log(2*pred)+1e-7) + pred", "domain", "proved")),
+        ("label/(2*pred-1-log(2*pred)+1e-14) + pred", "domain", "proved")),
+    "Taylor's formula always keeps off zero": (
+        swap(roots.Search, "_far_from_zero", lambda *args: True),
+        ("label/(exp(pred-1/2)-pred-1/2-1e-9) + pred", "domain", "refuted")),
     "no rational counts as a zero": (
         zero_test(False),
         ("label*if(log(2*pred) <= 0, 1-pred, 0.5) + (1-label)*pred", "gradient", "proved")),
