@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from math import inf
@@ -75,6 +75,8 @@ class Evaluator:
         self.processes = bench.engine == "torch" if processes is None else processes
         self._pool: Executor | None = None
         self._strangers: frozenset[int | None] = frozenset()
+        # Does a piece of work that can wait, and says whether there was one; called while a worker has nothing to do.
+        self.meanwhile: Callable[[], bool] = lambda: False
 
     def __enter__(self) -> Evaluator:
         return self
@@ -111,6 +113,17 @@ class Evaluator:
             queue.popleft()
         return self._elsewhere(queue, running, stop)
 
+    def beside(self, work: Callable[[], object]) -> None:
+        """Do a piece of work that lets go of the interpreter, and meanwhile what can wait; returns when it is done."""
+        if self.processes or self.workers == 1:
+            work()
+            return
+        self._pool = self._pool or self._open()
+        future = self._pool.submit(work)
+        while not future.done() and self.meanwhile():
+            pass
+        future.result()
+
     def _here(self, jobs: Sequence[Any], stop: Callable[[], bool]) -> Iterator[Any]:
         for job in jobs:
             if stop():
@@ -129,7 +142,10 @@ class Evaluator:
                 while not future.done():
                     if stop():
                         raise OutOfTime
-                    wait([future], timeout=0.2)
+                    if sum(not other.done() for _, other, _ in running) < self.workers and self.meanwhile():
+                        continue
+                    waiting = [other for _, other, _ in running if not other.done()]
+                    wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 try:
                     result = future.result()
                 except BrokenProcessPool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.ledger import Ledger, Trial
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
-from lossdsl.search.proxy import Keys, slopes
+from lossdsl.search.proxy import Keys, Speller, slopes
 from lossdsl.search.run import Progress
+from lossdsl.search.scribe import Scribe
 from lossdsl.search.settings import Settings
 from lossdsl.search.space import INPUTS, Graph
 from lossdsl.search.strategy import generator_from, generator_state
@@ -73,12 +75,17 @@ class OriginalSearch:
         report: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.settings, self.bench, self.original = settings, bench, settings.original
-        self.ledger, self.evaluator, self.clock, self.judge, self.report = ledger, evaluator, clock, judge, report
+        self.ledger, self.evaluator, self.clock, self.judge = ledger, evaluator, clock, judge
         self.space = settings.space.space()
         seeds = np.random.SeedSequence([settings.seed, 31]).generate_state(2)
         self.controller = Controller(self.space, settings.controller, seed=int(seeds[0]))
         self.rng = np.random.default_rng(seeds[1])
-        self.keys = Keys(self.space, pairwise=bench.pairwise)
+        self.speller = Speller(self.space)
+        self.scribe = Scribe(ledger, Keys(self.space, pairwise=bench.pairwise), report)
+        # With several workers one of them often waits for the others: then the scribe can write.
+        evaluator.meanwhile = self.scribe.write_one
+        self._unsaved = 0
+        self._drawn: Draws | None = None
         self.number = 0
         self.rows = 0  # of training, over all trials
         self.fates = {"trained": 0, "duplicate": 0, "filtered": 0, "failed": 0}
@@ -111,19 +118,24 @@ class OriginalSearch:
         def late() -> bool:
             return self.clock.ends(share, self.fates)
 
+        interval = sys.getswitchinterval()
+        # A thread that comes back from training waits for this one no longer than a tenth of a training.
+        sys.setswitchinterval(min(interval, 5e-4))
         every = self.original.save_every if self.settings.model == "biasedmf" else 1
         try:
             while not late() and self._left() > 0:
-                if self.done < self.count:
-                    if not self._learn(late):
-                        return
-                    if self.done % (self.original.aggregate * every) == 0 or self.done >= self.count:
-                        self.save()
-                else:
-                    if not self._advance(late):
-                        return
+                if not (self._learn if self.done < self.count else self._advance)(late):
+                    return
+                self._unsaved += 1
+                if self._unsaved >= every:
                     self.save()
+                elif self.evaluator.workers == 1:
+                    self.scribe.write()
         except OutOfTime:
+            pass
+        finally:
+            sys.setswitchinterval(interval)
+            self.scribe.write()
             self.ledger.flush()
 
     def _left(self) -> int:
@@ -131,22 +143,28 @@ class OriginalSearch:
 
     def _learn(self, late: Callable[[], bool]) -> bool:
         """Draw one group, reward it, take one step of REINFORCE; False where the budget of trials ended inside it."""
-        drawn = self.controller.draw(self.original.aggregate)
+        drawn = self._drawn or self.controller.draw(self.original.aggregate)
+        self._drawn = None
         candidates = self._candidates(drawn)
         rewards = list(self._rewards(candidates[: self._left()], late))
         if len(rewards) < len(candidates):
             return False
         weight = self._weight(drawn, candidates, rewards)
-        self.controller.descend(self.controller.gradient(drawn, weight))
         self.done += len(rewards)
+        self.evaluator.beside(lambda: self._update(drawn, weight))
         return True
+
+    def _update(self, drawn: Draws, weight: NDArray[np.float64]) -> None:
+        self.controller.descend(self.controller.gradient(drawn, weight))
+        if self.done < self.count:
+            self._drawn = self.controller.draw(self.original.aggregate)
 
     def _candidates(self, drawn: Draws) -> list[Candidate]:
         begin = len(INPUTS)
         found = slopes(self.space, drawn.op[begin:], drawn.first[begin:], drawn.second[begin:], self.points)
         return [
-            Candidate(graph, self.space.text(graph), slope, self._why(slope))
-            for graph, slope in zip(drawn.graphs, found)
+            Candidate(graph, text, slope, self._why(slope))
+            for (graph, text), slope in zip(self.speller.spell(drawn), found)
         ]
 
     def _rewards(self, candidates: Sequence[Candidate], late: Callable[[], bool]) -> Iterator[float]:
@@ -157,20 +175,19 @@ class OriginalSearch:
                 if not any(self._alike(one.slope, other.slope) for other in fresh):
                     fresh.append(one)
         results = self._train(fresh, self.original.search_epochs, False, late)
-        hashes = [self.keys.of(one.graph) for one in candidates]  # while the first of them train
-        for one, key in zip(candidates, hashes):
+        for one in candidates:
             twin = self._twin(one.slope)
             if one.why:
-                self._log(one.text, key, "filtered", None, "controller", one.why)
+                self._log(one.text, one.graph, "filtered", None, "controller", one.why)
                 yield REFUSED
             elif twin is not None:
-                self._log(one.text, key, "duplicate", twin, "controller")
+                self._log(one.text, one.graph, "duplicate", twin, "controller")
                 yield twin
             else:
                 result = next(results)
                 reward = REFUSED if result.reward is None else result.reward
                 fate = "failed" if result.reward is None else "trained"
-                self._log(one.text, key, fate, result.reward, "controller", result.note, result)
+                self._log(one.text, one.graph, fate, result.reward, "controller", result.note, result)
                 self.cache.append((one.slope, reward))
                 self._remember(one.text, result.reward, "controller")
                 yield reward
@@ -207,8 +224,7 @@ class OriginalSearch:
             job = Step(self.best_text, self.state, o.step_epochs, regularised=True)
             result = next(self.evaluator.map([job], late))
             fate = "failed" if result.reward is None else "trained"
-            key = self.keys.of_text(self.best_text)
-            self._log(self.best_text, key, fate, result.reward, "step", result.note, result)
+            self._log(self.best_text, self.best_text, fate, result.reward, "step", result.note, result)
             self._accept(self.best_text, result)
             self.count = o.aggregate * o.train_steps
             self.epoch += 1
@@ -238,15 +254,14 @@ class OriginalSearch:
                 if self._left() == 0:
                     return False
                 self.rejected += 1
-                key = self.keys.of(one.graph)
                 if fate != "trained":
-                    self._log(one.text, key, fate, None, "sample", one.why)
+                    self._log(one.text, one.graph, fate, None, "sample", one.why)
                     continue
                 result = next(results)
                 accepted = result.reward is not None and result.reward > self.start_metric - o.reject_limit
                 why = result.note or ("" if accepted else "rejected")
                 fate = "failed" if result.reward is None else "trained"
-                self._log(one.text, key, fate, result.reward, "sample", why, result)
+                self._log(one.text, one.graph, fate, result.reward, "sample", why, result)
                 if accepted:
                     self.controller.drawn -= len(candidates) - 1 - k
                     self._accept(one.text, result)
@@ -282,7 +297,7 @@ class OriginalSearch:
     def _log(
         self,
         text: str,
-        key: str | None,
+        spelling: Graph | str,
         fate: str,
         reward: float | None,
         source: str,
@@ -293,15 +308,17 @@ class OriginalSearch:
         self.fates[fate] += 1
         self.rows += result.rows if result else 0
         trained = fate in ("trained", "failed")
-        self.ledger.append(Trial(
-            self.number, text, key, fate, reward, result.rows if result else 0,
-            (self.original.search_epochs if source == "controller" else self.original.step_epochs) if trained else 0,
-            source, why or None, self.epoch, self.settings.seed if trained else None,
-            round(result.seconds, 4) if result else 0.0, round(self.clock.elapsed, 3),
-        ))  # fmt: skip
         if reward is not None and fate == "trained" and (self.top is None or reward > self.top):
             self.top = reward
-        self.report(Progress(self.number, self.fates["trained"], self.fates, self.top, self.clock.elapsed))
+        elapsed = self.clock.elapsed
+        trial = Trial(
+            self.number, text, None, fate, reward, result.rows if result else 0,
+            (self.original.search_epochs if source == "controller" else self.original.step_epochs) if trained else 0,
+            source, why or None, self.epoch, self.settings.seed if trained else None,
+            round(result.seconds, 4) if result else 0.0, round(elapsed, 3),
+        )  # fmt: skip
+        progress = Progress(self.number, self.fates["trained"], dict(self.fates), self.top, elapsed)
+        self.scribe.add(trial, spelling, progress)
 
     def _remember(self, text: str, reward: float | None, source: str) -> None:
         """Keep a formula that helped as a possible result, by how much it gained."""
@@ -344,6 +361,12 @@ class OriginalSearch:
 
     def save(self) -> None:
         """Put everything away that a resume needs."""
+        self.scribe.write()
+        self._unsaved = 0
+        if self._drawn is not None:
+            # Drawn too early: the next group is the same when it is drawn again.
+            self.controller.drawn -= len(self._drawn.log_prob)
+            self._drawn = None
         arrays = {f"controller.{name}": array for name, array in self.controller.state().items()}
         arrays.update({f"recommender.{name}": array for name, array in self.state.arrays.items()})
         arrays["points"] = np.stack(self.points)
@@ -355,7 +378,7 @@ class OriginalSearch:
             "recommender_epoch": self.state.epoch, "count": self.count, "done": self.done, "rejected": self.rejected,
             "baseline": self.baseline, "start_metric": self.start_metric, "best_text": self.best_text,
             "best_reward": self.best_reward, "top": self.top, "elapsed": self.clock.elapsed,
-            "candidates": [asdict(e) for e in self.candidates.values()],
+            "candidates": [dict(vars(e)) for e in self.candidates.values()],
         })  # fmt: skip
 
     def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:

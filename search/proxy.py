@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from lossdsl.equivalence import slope_key
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Node, Tree, names
+from lossdsl.search.controller import Draws
 from lossdsl.search.reduced import reduced
-from lossdsl.search.space import OPERATORS, Graph, Space
+from lossdsl.search.space import INPUTS, OPERATORS, Graph, Space, Step
 
 _REMEMBERED = 1 << 14
 _CODES = {name: code for code, name in enumerate(OPERATORS)}
@@ -48,6 +49,61 @@ def slopes(
     return out / len(points[0])
 
 
+class Speller:
+    """Graphs without the steps that the last node does not need, and their texts; the last ones are remembered."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._two = np.array([space.arity(op) == 2 for op in space.operators])
+        self._known: OrderedDict[bytes, tuple[Graph, str]] = OrderedDict()
+
+    def spell(self, drawn: Draws) -> list[tuple[Graph, str]]:
+        """The graphs of a controller, in order."""
+        begin = len(INPUTS)
+        rows = _needed(drawn.op[begin:], drawn.first[begin:], drawn.second[begin:], self._two)
+        out = []
+        for row in rows:
+            code = row.tobytes()
+            known = self._known.get(code)
+            if known is None:
+                names = self.space.operators
+                graph = Graph(tuple(Step(names[o], a, b) for o, a, b in row.tolist() if o >= 0))
+                known = self._known[code] = (graph, self.space.text(graph))
+                if len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+            out.append(known)
+        return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _needed(op: Any, first: Any, second: Any, two: Any) -> Any:
+    """For each graph its needed steps, numbered anew: operator, first, second (-1: none); -1 in the rows left over."""
+    steps, count = op.shape
+    out = np.full((count, steps, 3), -1, np.int8)
+    need = np.empty(steps + 3, np.bool_)
+    place = np.empty(steps + 3, np.int8)
+    for b in range(count):
+        need[:] = False
+        need[steps + 2] = True
+        for s in range(steps - 1, -1, -1):
+            if need[s + 3]:
+                need[first[s, b]] = True
+                if two[op[s, b]]:
+                    need[second[s, b]] = True
+        for k in range(3):
+            place[k] = k
+        row = 0
+        for s in range(steps):
+            if need[s + 3]:
+                place[s + 3] = row + 3
+                out[b, row, 0] = op[s, b]
+                out[b, row, 1] = place[first[s, b]]
+                if two[op[s, b]]:
+                    out[b, row, 2] = place[second[s, b]]
+                row += 1
+    return out
+
+
 class Keys:
     """The prover's slope keys of graphs and texts; the last ones are remembered.
 
@@ -61,12 +117,20 @@ class Keys:
     def __init__(self, space: Space, *, pairwise: bool = False) -> None:
         self.space, self.pairwise = space, pairwise
         self._known: OrderedDict[Node, str | None] = OrderedDict()
+        self._graphs: OrderedDict[Graph, str | None] = OrderedDict()
         # Where nothing can leave the numbers, every loss that is constant in pred has the key of all such losses.
         self._safe = space.clamp is not None and "exp" not in space.operators
         self._constant = self.of_text("label")
 
     def of(self, graph: Graph) -> str | None:
         """The key of a graph's formula."""
+        if graph not in self._graphs:
+            self._graphs[graph] = self._of(graph)
+            if len(self._graphs) > _REMEMBERED:
+                self._graphs.popitem(last=False)
+        return self._graphs[graph]
+
+    def _of(self, graph: Graph) -> str | None:
         root = reduced(self.space, graph)
         if self._safe and "pred" not in names(root):
             return self._constant

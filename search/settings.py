@@ -146,7 +146,7 @@ class OriginalSettings:
     train_with_best: bool = True
     clip_value: float = 50.0
     max_rejections: int = 1000
-    save_every: int = 20
+    save_every: int = 50
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,14 @@ def data() -> Dataset:
 
 def published(*changes: str) -> Settings:
     settings = preset("autolossgen")
-    for change in ("data=demo", "training.dim=4", "original.train_steps=2", "seed=5", *changes):
+    for change in (
+        "data=demo",
+        "training.dim=4",
+        "original.train_steps=2",
+        "original.save_every=2",
+        "seed=5",
+        *changes,
+    ):
         settings = assign(settings, change)
     return settings
 

@@ -14,7 +14,8 @@ from lossdsl.errors import LossError
 from lossdsl.formula import Formula
 from lossdsl.grammar.tree import Tree, size
 from lossdsl.lowering import lower
-from lossdsl.search.proxy import Keys, slopes
+from lossdsl.search.controller import Controller
+from lossdsl.search.proxy import Keys, Speller, slopes
 from lossdsl.search.reduced import reduced
 from lossdsl.search.space import INPUTS, OPERATORS, Graph, Space, Step
 from lossdsl.targets.numpy import evaluate
@@ -42,6 +43,17 @@ def graphs(draw: st.DrawFn, space: Space) -> Graph:
 def columns(space: Space, graph: Graph) -> list[np.ndarray]:
     rows = [(space.operators.index(s.op), s.first, max(s.second, 0)) for s in graph.steps]
     return [np.array([[row[k]] for row in rows]) for k in range(3)]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_spelling_leaves_out_what_is_not_needed_and_nothing_else(name: str) -> None:
+    space = SPACES[name]
+    drawn = Controller(space, seed=3).draw(200)
+    speller = Speller(space)
+    for _ in range(2):  # made, then remembered
+        for whole, (graph, text) in zip(drawn.graphs, speller.spell(drawn)):
+            assert text == space.text(whole) == space.text(graph)
+            assert graph.used == graph.steps and [step.op for step in graph.steps] == [step.op for step in whole.used]
 
 
 @pytest.mark.parametrize("name", SPACES)
