@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -113,8 +114,17 @@ def test_a_broken_download_leaves_nothing(server: str, name: str) -> None:
     "address, why", [("http://127.0.0.1:9/none.zip", "refused"), ("nonsense", "unknown url type"), ("http://[", "URL")]
 )
 def test_an_address_where_nothing_is(server: str, address: str, why: str) -> None:
-    with pytest.raises(DataError, match=f"could not be fetched; .*{why}.*; the wheel of .*no wheel today"):
+    with pytest.raises(DataError, match=f"could not be fetched; .*{why}.*; the wheel of .*no wheel today") as caught:
         fetch(address=address, wheel=no_wheel, digest=DIGEST)
+    assert "urlopen" not in str(caught.value)
+
+
+def test_of_a_long_complaint_the_end_is_told(server: str) -> None:
+    def complains() -> bytes:
+        raise OSError("first of all\n" + "what counts " + "x" * 300)
+
+    with pytest.raises(DataError, match=f"; the wheel of [^;]*: what counts {'x' * 188}$"):
+        fetch(address=f"{server}/missing.zip", wheel=complains, digest=DIGEST)
 
 
 def test_a_connection_that_breaks_is_told(server: str) -> None:
@@ -137,10 +147,33 @@ def test_an_archive_that_swells_is_not_unpacked(server: str, monkeypatch: pytest
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("ml-100k/u.data", b"0" * 100_000)
     packed = out.getvalue()
-    monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", 2 * len(packed))
+    monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", 99_999)
     Handler.answers["/bomb.zip"] = (200, packed, len(packed))
     with pytest.raises(DataError, match="u.data in the archive is far larger than the data set"):
         fetch(address=f"{server}/bomb.zip", wheel=no_wheel, digest=DIGEST)
+
+
+def test_data_of_the_real_size_and_of_the_largest_are_taken(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = BODY * 200_000  # the real archive has 4.9 MB
+    real = archive(body=body)
+    Handler.answers["/real.zip"] = (200, real, len(real))
+    digest = hashlib.sha256(body).hexdigest()
+    assert fetch(address=f"{server}/real.zip", wheel=no_wheel, digest=digest).read_bytes() == body
+    good = Handler.answers["/good.zip"][1]
+    monkeypatch.setattr("lossdsl.recsys.fetch.LARGEST", len(good))
+    assert fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST).read_bytes() == BODY
+
+
+def test_an_address_that_is_given_goes_before_the_environment(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSDSL_ML100K_URL", f"{server}/missing.zip")
+    fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST)
+    assert Handler.asked == ["/good.zip"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_no_data(server: str) -> None:
+    (cache() / "ml-100k" / "u.data").mkdir(parents=True)
+    with pytest.raises(DataError, match="lossdsl data get ml-100k"):
+        movielens_100k()
 
 
 @pytest.mark.parametrize(
@@ -255,3 +288,42 @@ def test_a_cache_that_cannot_be_written(server: str, tmp_path: Path, monkeypatch
     monkeypatch.setenv("LOSSDSL_CACHE", str(tmp_path / "taken"))
     with pytest.raises(DataError, match="cannot be written"):
         fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST)
+
+
+def test_a_disk_that_fills_up_is_told_and_leaves_nothing(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device", source)
+
+    monkeypatch.setattr("lossdsl.recsys.fetch.os.replace", full)
+    with pytest.raises(DataError, match=r"u\.data: cannot be written \(No space left on device\)$"):
+        fetch(address=f"{server}/good.zip", wheel=no_wheel, digest=DIGEST)
+    assert files(cache()) == []
+
+
+def pip(status: int, name: str | None) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if name is not None:
+            (Path(command[command.index("--dest") + 1]) / name).write_bytes(wheel(HEAD + BODY))
+        return subprocess.CompletedProcess(command, status, "", "")
+
+    return run
+
+
+@pytest.mark.parametrize("status, name", [(1, NAME), (0, None), (0, "recbole-1.2.1.tar.gz")])
+def test_pip_has_to_succeed_and_to_leave_a_wheel(
+    server: str, monkeypatch: pytest.MonkeyPatch, status: int, name: str | None
+) -> None:
+    monkeypatch.setattr("lossdsl.recsys.fetch.subprocess.run", pip(status, name))
+    with pytest.raises(DataError, match="the wheel of recbole==1.2.1: pip could not download it"):
+        fetch(address=f"{server}/missing.zip", digest=DIGEST)
+    monkeypatch.setattr("lossdsl.recsys.fetch.subprocess.run", pip(0, NAME))
+    assert fetch(address=f"{server}/missing.zip", digest=DIGEST).read_bytes() == BODY
+
+
+def test_pip_that_takes_too_long_is_told(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(command: list[str], timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired("pip", timeout)
+
+    monkeypatch.setattr("lossdsl.recsys.fetch.subprocess.run", hangs)
+    with pytest.raises(DataError, match="the wheel of .*timed out after 300 seconds"):
+        fetch(address=f"{server}/missing.zip", digest=DIGEST)
