@@ -178,6 +178,8 @@ class Analysis:
     labelled: bool = fill(init=False)
     """Whether the formula contains `label`."""
 
+    _pred: Element | None = None
+    _weight: Element | None = None
     _slopes: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
     _curves: dict[tuple[Fraction, bool], list[Element]] = fill(default_factory=dict)
     _bends: dict[tuple[Fraction, bool, int], list[Part]] = fill(default_factory=dict)
@@ -213,14 +215,27 @@ class Analysis:
         f = self.field
         if not self.score:
             return f.x
-        e = f.exp(f.x)
-        return f.mul(e, f.inverse(f.add(f.one, e)))
+        if self._pred is None:
+            e = f.exp(f.x)
+            self._pred = f.mul(e, f.inverse(f.add(f.one, e)))
+        return self._pred
+
+    def apart(self, a: Element, b: Element, q: fmpq) -> bool:
+        """Whether balls show that two elements differ at a rational; False says nothing."""
+        point = rational_point(q)
+        try:
+            u, v = self.signs.value(a, point, 64), self.signs.value(b, point, 64)
+        except (ZeroDivisionError, ValueError):
+            return False
+        return bool(u < v or u > v)
 
     def weight(self) -> Element:
         """d pred / d score = pred (1 - pred), as an element of the axis."""
         f = self.field
-        p = self.pred()
-        return f.mul(p, f.sub(f.one, p))
+        if self._weight is None:
+            p = self.pred()
+            self._weight = f.mul(p, f.sub(f.one, p))
+        return self._weight
 
     def slopes(self, side: Side, in_score: bool) -> list[Element]:
         """d loss / d score, or d loss / d pred, on each piece."""

@@ -271,6 +271,7 @@ class Ends:
         self.field = field
         self.budget = budget
         self.borders = borders or {}
+        self._leads: dict[tuple[int, End], tuple[Element, Leading | None]] = {}
         self._kept: dict[tuple[str, int, int], Expansion] = {}
 
     def expansion(self, end: End, n: int, order: int = ORDER) -> Expansion:
@@ -303,6 +304,12 @@ class Ends:
 
     def leading(self, a: Element, end: End) -> Leading | None:
         """The leading term c * t^a * L^k of an element at an end: (a, k, c), a in powers of t; None if unknown."""
+        kept = self._leads.get((id(a), end))
+        if kept is None or kept[0] is not a:
+            kept = self._leads[id(a), end] = a, self._find_leading(a, end)
+        return kept[1]
+
+    def _find_leading(self, a: Element, end: End) -> Leading | None:
         with precision(BITS):
             border = self.borders.get(end)
             seen = None if border is None else border.element(a)

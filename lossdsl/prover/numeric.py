@@ -11,8 +11,9 @@ from typing import Any
 from flint import arb, arb_series, ctx, fmpq, fmpq_poly
 
 from lossdsl.prover.field import Element, Field
-from lossdsl.prover.polynomials import UNIT, Poly, Powers, mirrored_terms, sparse_terms, terms_of
+from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, Powers, X, mirrored_terms, sparse_terms, terms_of
 
+_MIRROR = (1 - X, *GENERATORS[1:])
 Row = tuple[list[Any], list[Any], int, Powers]
 """Coefficients as balls, the same as series once these are asked for, the lowest power of t, powers of kernels."""
 Plan = tuple[list[Row], tuple[int, ...], tuple[int, ...]]
@@ -37,6 +38,11 @@ class precision:
 
     def __exit__(self, *error: object) -> None:
         ctx.prec, ctx.cap = self.old
+
+
+def mirror(f: Poly) -> Poly:
+    """f with x replaced by 1 - x, kernels left as they are."""
+    return f.compose(*_MIRROR)
 
 
 class Chart:

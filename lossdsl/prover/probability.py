@@ -67,6 +67,10 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     field, p = analysis.field, analysis.pred()
     unsure = False
     for low, high, (d0, d1) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
+        q = between(low, high)
+        value = _balance_at(analysis, d0, d1, rational_point(q))
+        if value < 0 or value > 0:
+            return _improper(analysis, q, value, parameters)
         balance = field.add(field.mul(p, d1), field.mul(field.sub(field.one, p), d0))
         if balance.is_zero:
             continue
@@ -88,6 +92,13 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     _no_jumps(sides)
     strict = all(part.sign > 0 for i in range(len(zero.pieces)) for part in zero.slope_parts(i))
     return proof("proper", analysis, "the expected loss is least at the true probability", strict)
+
+
+def _balance_at(analysis: Analysis, d0: Element, d1: Element, point: Point) -> arb:
+    """A ball around the slope of the expected loss where pred is the true probability."""
+    value = analysis.signs.value
+    share = value(analysis.pred(), point)
+    return share * value(d1, point) + (1 - share) * value(d0, point)
 
 
 def _wrong(side: Side, way: int) -> fmpq | None:

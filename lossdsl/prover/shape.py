@@ -181,12 +181,12 @@ def convex(analysis: Analysis, in_score: bool, parameters: PARAMETERS) -> Findin
 
 def _bends_down(analysis: Analysis, side: Side, in_score: bool, i: int, q: fmpq, parameters: PARAMETERS) -> Finding:
     variable = "score" if in_score else "pred"
-    curve = analysis.curves(side, in_score)[i]
+    point = rational_point(q)
+    value = side.signs.value(analysis.curves(side, in_score)[i], point)
     if in_score != analysis.score:
         # d/d(the other variable) = d/dx times dx/d(other).
-        weight = analysis.weight()
-        curve = analysis.field.mul(curve, weight if in_score else analysis.field.inverse(weight))
-    value = side.signs.value(curve, rational_point(q))
+        weight = side.signs.value(analysis.weight(), point)
+        value = value * weight if in_score else value / weight
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                       f"second derivative in {variable} {decimal(value, 6)} < 0")  # fmt: skip
     detail = f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(rational_point(q))}"

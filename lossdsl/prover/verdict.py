@@ -129,6 +129,8 @@ def uses_label(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
     field = analysis.field
     unsure = False
     for low, high, (a, b) in refine(analysis, (zero, zero.slopes), (one, one.slopes)):
+        if analysis.apart(a, b, between(low, high)):
+            return proof("uses_label", analysis, "the slopes at label 0 and 1 differ")
         difference = field.sub(a, b)
         if difference.is_zero:
             continue
