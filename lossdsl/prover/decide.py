@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Node, Tree, names
+from lossdsl.prover import all_values, flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover import between as between_labels
-from lossdsl.prover import flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undecided, Undefined
@@ -40,12 +40,19 @@ def decide(
     fixed = {b.name: b.value for b in tree.where if b.value is not None}
     bounds = ranges.bounds_of(tree)
     if bounds:
+
+        def over(box: Ranges, some: tuple[str, ...]) -> dict[str, Finding]:
+            asked = tuple(dict.fromkeys((*some, *all_values.needed(some))))
+            made = _decide(tree, labels, asked, fixed, budget, box)
+            all_values.settle(made.findings, made.analysis)
+            return {name: finding for name, finding in made.findings.items() if name in some}
+
         decision = Decision()
         decision.findings = ranges.for_all(
             bounds,
             wanted,
             lambda values, some: _decide(tree, labels, some, {**fixed, **values}, budget).findings,
-            lambda box, some: _decide(tree, labels, some, fixed, budget, box).findings,
+            over,
         )
     else:
         decision = _decide(tree, labels, wanted, fixed, budget)

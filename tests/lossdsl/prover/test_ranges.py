@@ -65,3 +65,32 @@ def test_one_label_alone() -> None:
     report = check("-log(pred)", label="{1}", timeout=None)
     assert report.verdict == "valid"
     assert "uses_label" not in report.properties and "proper" not in report.properties
+
+
+@pytest.mark.parametrize("where", ["gamma in [0, 5]", "gamma in [1, 3]", "gamma in [0, 1]"])
+def test_focal_for_every_exponent(where: str) -> None:
+    found = check(f"focal where {where}", timeout=None).properties
+    for name in ("monotone", "convex_pred", "bounded_gradient", "calibrated", "proper_composite"):
+        assert found[name].status == "proved", name
+    for gamma in (Fraction(0), Fraction(1, 3), Fraction(3, 2), Fraction(5)):
+        single = check(f"focal where gamma = {gamma}", timeout=None).properties
+        assert all(single[name].status == "proved" for name in ("convex_pred", "bounded_gradient", "proper_composite"))
+
+
+TRIED = "g*(g-1)*(g-0.5)*(g-0.25)*(g-0.75)"
+"""Zero at all values of g in [0, 1] that are tried."""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("3*label*(1-pred) + 3*(1-label)*pred + ((g-0.3)^2-0.001)*(label-pred)^2", "convex_pred"),
+        ("label*(1-pred^((g-0.3)^2-0.001)) + (1-label)*pred", "bounded_gradient"),
+        (f"-(1+{TRIED})*label*log(pred) - (1-label)*log(1-pred)", "calibrated"),
+        # Not strictly convex where the last factor is zero: there the loss is abs(label-pred).
+        ("label*(1-pred) + (1-label)*pred + (g-0.3)^2*(label-pred)^2", "proper_composite"),
+    ],
+)
+def test_what_fails_at_a_value_that_nobody_tries_is_not_proved(text: str, name: str) -> None:
+    found = check(f"{text} where g in [0, 1]", timeout=None).properties
+    assert found[name].status != "proved"
