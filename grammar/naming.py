@@ -116,6 +116,8 @@ def _no_parameter(name: str, defined: Collection[str], aliases: Mapping[str, str
         return "write the difference out, such as `label-pred`"
     if name in AMBIGUOUS:
         return WHICH
+    if plain in ("xuij", "ruij", "suij", "xij", "sij", "rij"):
+        return "the difference of a pair's scores is `score`; check it with --pairwise"
     close = nearest(name, [*defined, *VARIABLES, *aliases])
     return f"did you mean `{close}`?" if close else None
 

@@ -35,7 +35,7 @@ ENTRIES = (
         "a member of a pair stands without its partner",
         "Names such as pos_score and neg_score, pos and neg, x1 and x2, or s_i and s_j in LaTeX, are the scores "
         "of the two items of a pair. Their difference is read as score, in a sum of other things too (margin - "
-        "pos + neg); one of them alone has no meaning.",
+        "pos + neg), and exp(pos)/(exp(pos) + exp(neg)) as its sigmoid; one of them alone has no meaning.",
         "a pairwise loss depends on the difference alone; one score without the other makes none.",
         "F.relu(1 - pos_score)",
         "F.relu(1 - (pos_score - neg_score))",

@@ -205,7 +205,8 @@ def _other(text: str, dialect: str) -> Parsed:
         from lossdsl.grammar.dialects import python, python_values
 
         known = {**{v: v for v in VARIABLES}, **ALIASES, **python_values.ALIASES}
-        root, notes = python.read_root(text, end, {k: v for k, v in known.items() if k not in defined})
+        names = {k: v for k, v in known.items() if k not in defined}
+        root, notes = python.read_root(text, end, names, defined)
     else:
         from lossdsl.grammar.dialects import latex
 

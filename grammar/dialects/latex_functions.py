@@ -102,14 +102,20 @@ class Functions(Names):
         if not self.sees("(", "[", "{"):
             raise self.mark.at("LD015", "the indicator has no condition", token, r"\mathbb{1}[y = 1]")
         opened = self.take()
-        condition = self.condition()
+        conditions = self.conditions()
         self.shut(OPENS[opened.text])
-        return apply("if", condition, Number(Fraction(1)), Number(Fraction(0)), span=self.since(token))
+        return self.where_all(conditions, Number(Fraction(1)), Number(Fraction(0)), token)
+
+    def where_all(self, conditions: list[Node], yes: Node, no: Node, token: Token) -> Node:
+        """`yes` where all conditions hold, else `no`."""
+        for condition in reversed(conditions):
+            yes = apply("if", condition, yes, no, span=self.since(token))
+        return yes
 
     def cases(self) -> Node:
         r"""`\begin{cases} a & y = 1 \\ b & \text{otherwise} \end{cases}`."""
         token = self.take()
-        rows: list[tuple[Node, Node | None]] = []
+        rows: list[tuple[Node, list[Node]]] = []
         while self.next.kind != "end-cases":
             if self.next.kind == "end":
                 raise self.mark.at("LD006", r"`\begin{cases}` is never closed", token, r"add `\end{cases}`")
@@ -123,26 +129,29 @@ class Functions(Names):
         if not rows:
             raise self.mark.at("LD004", "there are no cases", token)
         value, last = rows[-1]
-        if last is not None and not (len(rows) == 2 and rows[0][1] is not None and complement(rows[0][1], last)):
-            raise self.mark.at("LD306", "the cases may leave something out", last, r"end with & \text{otherwise}")
-        for row, condition in reversed(rows[:-1]):
-            if condition is None:
+        first = rows[0][1]
+        whole = len(rows) == 2 and len(first) == len(last) == 1 and complement(first[0], last[0])
+        if last and not whole:
+            raise self.mark.at("LD306", "the cases may leave something out", last[0], r"end with & \text{otherwise}")
+        for row, conditions in reversed(rows[:-1]):
+            if not conditions:
                 raise self.mark.at("LD306", "a case without condition is not the last", row)
-            value = apply("if", condition, row, value, span=self.since(token))
+            value = self.where_all(conditions, row, value, token)
         return value
 
-    def case_condition(self) -> Node | None:
+    def case_condition(self) -> list[Node]:
+        r"""What holds in a case: none behind `\text{otherwise}`, two in `0 < x < 1`."""
         self.eat("&")
         words = []
         while self.next.kind == "condition":
             words.append(self.take().text)
         if "otherwise" in words or "else" in words:
-            return None
+            return []
         if self.next.kind == "end-cases" or self.sees("\\\\"):
-            return None
-        return self.condition()
+            return []
+        return self.conditions()
 
-    def condition(self) -> Node:
+    def conditions(self) -> list[Node]:
         left = self.expression()
         sign = self.next
         if sign.kind != "sign" or sign.text not in (*COMPARISONS, "="):
@@ -151,10 +160,15 @@ class Functions(Names):
             )
         self.take()
         self.bare = None
-        node = compare(sign.text, left, self.expression(), sign, self.mark, self.notes)
+        middle = self.expression()
+        found = [compare(sign.text, left, middle, sign, self.mark, self.notes)]
+        if self.sees(*COMPARISONS) and self.next.text[0] == sign.text[0]:
+            sign = self.take()
+            self.bare = None
+            found.append(compare(sign.text, middle, self.expression(), sign, self.mark, self.notes))
         if self.sees(*COMPARISONS, "="):
-            raise self.mark.at("LD304", "comparisons cannot be chained in a formula", self.next, "one condition a case")
-        return node
+            raise self.mark.at("LD304", "these comparisons cannot be chained", self.next, "as in 0 < x < 1, no more")
+        return found
 
     def shut(self, text: str) -> None:
         if not self.sees(text):

@@ -203,6 +203,8 @@ class Names(Cursor):
         close = nearest(token.text, KNOWN_COMMANDS)
         guess = f"did you mean `\\{close}`?" if close else "`lossdsl explain LD305` says what is read"
         hint = absent(token.text) or guess
+        if token.text in ("int", "prod", "lim", "partial", "nabla"):
+            hint = "a formula is the loss of one prediction, made of the functions that `lossdsl explain LD002` lists"
         return self.mark.at("LD305", f"`{spelled}` has no meaning in a formula", token, hint)
 
     def since(self, token: Token) -> Span:

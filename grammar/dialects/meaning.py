@@ -118,10 +118,10 @@ def is_pair_name(name: str) -> tuple[str, int] | None:
     return family.rstrip("s"), 1 if any(match[k] for k in ("pos", "pos_after", "one", "i")) else -1
 
 
-_WHAT = "scores?|item_scores?|logits?|preds?|predictions?|outputs?|out|items?|ratings?|y|x|s"
+_WHAT = "rewards?|scores?|item_scores?|logits?|preds?|predictions?|outputs?|out|items?|ratings?|y|x|s"
 _PAIR = re.compile(
-    rf"(?:(?P<pos>pos|positive)|(?P<neg>neg|negative))(?:_(?P<what>{_WHAT}))?"
-    rf"|(?P<before>{_WHAT})_(?:(?P<pos_after>pos|positive|p)|(?P<neg_after>neg|negative|n))"
+    rf"(?:(?P<pos>pos|positive|chosen)|(?P<neg>neg|negative|rejected))(?:_(?P<what>{_WHAT}))?"
+    rf"|(?P<before>{_WHAT})_(?:(?P<pos_after>pos|positive|p|chosen)|(?P<neg_after>neg|negative|n|rejected))"
     r"|(?P<letter>x|input|s|score)_?(?:(?P<one>1)|(?P<two>2))"
     r"|(?P<base>s|x|score|y_hat|y_pred)_(?:(?P<i>u?i)|(?P<j>u?j))"
 )

@@ -6,7 +6,7 @@ before the loss are put in where their names are used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from lossdsl.errors import LossSyntaxError, Span
 from lossdsl.grammar.dialects.meaning import COMPARISONS
@@ -26,11 +26,17 @@ from lossdsl.grammar.dialects.scan import CLOSES, Token, apply, check_brackets, 
 from lossdsl.grammar.tree import Node
 
 
-def read_root(source: str, end: int, aliases: Mapping[str, str]) -> tuple[Node, list[str]]:
-    """The tree of `source[:end]`, reductions and pairs still in it, and what to say about the reading."""
+def read_root(
+    source: str, end: int, aliases: Mapping[str, str], defined: Collection[str] = ()
+) -> tuple[Node, list[str]]:
+    """The tree of `source[:end]`, reductions and pairs still in it, and what to say about the reading.
+
+    `aliases` are the names of variables, `defined` the parameters that `where` gives values.
+    """
     tokens = scan(source, end)
     check_brackets(source, tokens)
     reader = _Statements(source, tokens, aliases)
+    reader.defined = defined
     return reader.program(), list(dict.fromkeys(reader.notes))
 
 
@@ -148,6 +154,7 @@ class _Expressions(Calls):
             "or": "nest two `torch.where`",
             "not": "turn the comparison around",
             "for": "a formula sees one prediction at a time",
+            "class": "paste the lines of its function alone, from `def` to `return`",
         }
         return self.mark.at("LD304", f"`{token.text}` has no meaning in a formula", token, hint.get(token.text))
 
@@ -163,6 +170,8 @@ class _Expressions(Calls):
 
 class _Statements(_Expressions):
     """A line or a few of them: assignments, then what is returned or assigned last."""
+
+    defined: Collection[str] = ()
 
     def program(self) -> Node:
         value: Value | None = None
@@ -211,11 +220,25 @@ class _Statements(_Expressions):
         depth = 0
         while self.next.kind not in ("end", "newline") and not (depth == 0 and self.sees(":")):
             depth += self.sees(*CLOSES) - self.sees(")", "]", "}")
-            self.take()
+            name = self.take()
+            if name.kind == "name":
+                self.default(name)
         if not self.eat(":"):
             raise self.mark.at("LD004", f"`:` is missing after `{start.text}`", start)
         while self.next.kind == "newline":
             self.take()
+
+    def default(self, name: Token) -> None:
+        """`gamma: float = 2.0` among the arguments gives gamma its value, unless `where` does."""
+        ahead = 2 if self.sees(":") and self.peek().kind == "name" else 0
+        value, behind = self.peek(ahead + 1), self.peek(ahead + 2)
+        if self.peek(ahead).text != "=" or value.kind != "number" or behind.text not in (",", ")", ":"):
+            return
+        annotation = self.tokens[self.place - 2].text == ":"
+        if not annotation and name.text not in self.aliases and name.text not in self.defined:
+            self.known[name.text] = number(self.mark, value)
+            if any(t.text == name.text for t in self.tokens[self.place :]):
+                self.notes.append(f"`{name.text} = {value.text}` is taken from the arguments")
 
     def assignment(self) -> Token | None:
         """`name = …` or `name *= …`; the name is known from then on."""

@@ -151,6 +151,8 @@ class Calls(Cursor):
         function = table.FUNCTIONS.get(spelled)
         if function is None:
             close = nearest(spelled, [*table.FUNCTIONS, *table.REDUCTIONS])
+            if spelled == "log_loss":
+                close = "binary_cross_entropy"
             guess = f"did you mean `{close}`?" if close else "`lossdsl explain LD002` lists the functions"
             hint = absent(spelled) or guess
             raise self.mark.at("LD002", f"unknown function `{name}`", place, hint)

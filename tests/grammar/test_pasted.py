@@ -677,6 +677,69 @@ ROWS = [
     ),
     Row("RankBoost", "torch.exp(neg_score - pos_score)", "exp(-score)", lambda p, y, s: np.exp(-s)),
     Row("squared pair", "(1 - (pos_score - neg_score)) ** 2", "(1-score)^2", lambda p, y, s: (1 - s) ** 2),
+    Row(
+        "Barron 2019, general robust loss",
+        "abs(alpha-2)/alpha*((((pred-label)/c)**2/abs(alpha-2) + 1)**(alpha/2) - 1) where alpha = 1, c = 1",
+        "abs(alpha-2)/alpha*((((pred-label)/c)^2/abs(alpha-2) + 1)^(alpha/2) - 1) where alpha = 1, c = 1",
+        lambda p, y, s: np.sqrt((p - y) ** 2 + 1) - 1,
+    ),
+    Row(
+        "Charbonnier 1994",
+        "torch.sqrt((pred - target) ** 2 + eps ** 2).mean() where eps = 0.001",
+        "sqrt((pred-label)^2 + eps^2) where eps = 0.001",
+        lambda p, y, s: np.hypot(p - y, 0.001),
+    ),
+    Row(
+        "Geman and McClure 1985",
+        r"\frac{(y-\hat y)^2}{1+(y-\hat y)^2}",
+        "(label-pred)^2/(1 + (label-pred)^2)",
+        lambda p, y, s: (y - p) ** 2 / (1 + (y - p) ** 2),
+    ),
+    Row(
+        "Tukey's biweight with c = 1/2",
+        r"\begin{cases} \frac{c^2}{6}\left(1-\left(1-(y-\hat y)^2/c^2\right)^3\right) & |y-\hat y|\le c \\"
+        r" \frac{c^2}{6} & \text{otherwise} \end{cases}, c = 0.5",
+        "if(abs(label-pred) <= c, c^2/6*(1 - (1 - (label-pred)^2/c^2)^3), c^2/6) where c = 0.5",
+        lambda p, y, s: np.where(abs(y - p) <= 0.5, (1 - (1 - 4 * (y - p) ** 2) ** 3) / 24, 1 / 24),
+    ),
+    Row(
+        "expectile regression",
+        "torch.where(label > pred, tau, 1 - tau) * (label - pred)**2 where tau = 0.7",
+        "if(label > pred, tau, 1-tau)*(label-pred)^2 where tau = 0.7",
+        lambda p, y, s: np.where(y > p, 0.7, 0.3) * (y - p) ** 2,
+    ),
+    Row(
+        "Koenker and Bassett 1978, quantiles",
+        r"\max(\tau (y-\hat y), (\tau-1)(y-\hat y)),\quad \tau = 0.7",
+        "max(tau*(label-pred), (tau-1)*(label-pred)) where tau = 0.7",
+        lambda p, y, s: np.where(y > p, 0.7 * (y - p), 0.3 * (p - y)),
+    ),
+    Row(
+        "Lin 2017, as printed",
+        r"FL(p_t) = -\alpha (1 - p_t)^\gamma \log(p_t), \gamma = 2, \alpha = 0.25",
+        "-alpha*(1 - if(label >= 1, pred, 1-pred))^gamma*log(if(label >= 1, pred, 1-pred))"
+        " where gamma = 2, alpha = 0.25",
+        lambda p, y, s: 0.25 * (1 - right(p, y)) ** 2 * ce(p, y),
+    ),
+    Row(
+        "Bradley and Terry 1952",
+        r"-\log \frac{\exp(r_w)}{\exp(r_w) + \exp(r_l)}",
+        "-log(sigmoid(score))",
+        lambda p, y, s: soft(-s),
+    ),
+    Row(
+        "sampled softmax with one negative",
+        r"-\log \frac{\exp(s_{ui}/\tau)}{\exp(s_{ui}/\tau) + \exp(s_{uj}/\tau)}, \tau = 0.2",
+        "-log(sigmoid(score/tau)) where tau = 0.2",
+        lambda p, y, s: soft(-5 * s),
+    ),
+    Row(
+        "Rennie and Srebro 2005, smooth hinge",
+        r"\ell(z) = \begin{cases} \frac{1}{2} - s & s \le 0 \\ \frac{1}{2}(1-s)^2 & 0 < s < 1 \\ 0 &"
+        r" \text{otherwise} \end{cases}",
+        "if(score <= 0, 1/2-score, if(0 < score, if(score < 1, 1/2*(1-score)^2, 0), 0))",
+        lambda p, y, s: np.where(s <= 0, 0.5 - s, np.maximum(1 - s, 0) ** 2 / 2),
+    ),
 ]
 
 

@@ -25,6 +25,11 @@ READ = {
     r"p^{\gamma_{pos}} where gamma_{pos} = 2": "pred^gamma_pos where gamma_pos = 2",
     r"p^{\gamma_+} \text{where } \gamma_plus = 2": "pred^gamma_plus where gamma_plus = 2",
     r"\lambda_1 p \quad \text{where } \lambda_1 \in [0, 1]": "lambda_1*pred where lambda_1 in [0, 1]",
+    # a range as condition
+    r"\begin{cases} 1 - s & s \le 0 \\ (1-s)^2 & 0 < s < 1 \\ 0 & \text{otherwise} \end{cases}": (
+        "if(score <= 0, 1-score, if(0 < score, if(score < 1, (1-score)^2, 0), 0))"
+    ),
+    r"\mathbb{1}[1 \ge s > 0]": "if(1 >= score, if(score > 0, 1, 0), 0)",
     # values of parameters at the end, as papers write them
     r"-\alpha_t (1 - p)^\gamma \log(p),\, \gamma = 2, \alpha_t = 0.25.": (
         "-alpha_t*(1-pred)^gamma*log(pred) where gamma = 2, alpha_t = 0.25"
@@ -279,6 +284,16 @@ MISTAKES = r"""
   \sigma(\hat r_{s,j} - \hat r_{s,i}) + \sigma(\hat r_{s,j}^2)
                                                ^^^^^^^^^^^^
   hint: a pair is seen by the difference of its scores, as in s_i - s_j; a single item by score and label
+
+1:25: LD304 these comparisons cannot be chained
+  \begin{cases} s & 0 < s > 1 \\ 0 & \text{otherwise} \end{cases}
+                          ^
+  hint: as in 0 < x < 1, no more
+
+1:1: LD305 `\int` has no meaning in a formula
+  \int_0^1 s
+  ^^^^
+  hint: a formula is the loss of one prediction, made of the functions that `lossdsl explain LD002` lists
 
 1:13: LD305 `\mathcal{L}` is not written out
   (1-p) \cdot \mathcal{L}_{BCE}(p, y)

@@ -77,6 +77,10 @@ READ = {
     "positive_scores - negative_scores": "score",
     "(pos - neg) * (pos - neg)": "score*score",
     "pos - neg where pos = 1, neg = 2": "pos - neg where pos = 1, neg = 2",
+    "def f(p, y, gamma: float = 2.0, a=1):\n    return a*(1 - p)**gamma": "1*(1-pred)^2",
+    "def f(p, y, gamma=2.0):\n    return (1 - p)**gamma\nwhere gamma = 3": "(1-pred)^gamma where gamma = 3",
+    "lambda p, pred=1, k=-1, j=2*3: p": "pred",
+    "-F.logsigmoid(2*(chosen_rewards - rejected_rewards)).mean()": "-logsigmoid(2*score)",
     "-torch.log(torch.exp(pos/0.1)/(torch.exp(neg/0.1) + torch.exp(pos/0.1))).mean()": "-log(sigmoid(score/0.1))",
 }
 
@@ -98,6 +102,7 @@ def test_whole_numbers_are_exact() -> None:
         ("pos_score - neg_score", "pos_score - neg_score is read as score, the loss as pairwise"),
         ("torch.where(y == 1, p, 0)", "label == 1 is read by label >= 1"),
         ("torch.sigmoid(y_pred)", "`y_pred` is read as a probability here; if yours is a logit, call it score"),
+        ("def f(p, y, g: float = 2.0, a=1):\n    return p**g", "`g = 2.0` is taken from the arguments"),
         ("p + K.epsilon()", "epsilon() is read as Keras's default, 1e-7"),
     ],
 )
@@ -271,6 +276,21 @@ MISTAKES = r"""
   torch.exp(-F.binary_cross_entropy(p, y))
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   hint: a formula is the loss of one prediction: only a mean or a sum around the whole can be dropped
+
+1:1: LD304 `class` has no meaning in a formula
+  class Loss(Module): pass
+  ^^^^^
+  hint: paste the lines of its function alone, from `def` to `return`
+
+1:13: LD003 the name `x_uij` has no value
+  F.softplus(-x_uij)
+              ^^^^^
+  hint: the difference of a pair's scores is `score`; check it with --pairwise
+
+1:17: LD002 unknown function `log_loss`
+  sklearn.metrics.log_loss(y, p)
+                  ^^^^^^^^
+  hint: did you mean `binary_cross_entropy`?
 
 1:49: LD303 `neg` stands without its partner
   torch.sigmoid(neg - pos).mean() + torch.sigmoid(neg ** 2).mean()
