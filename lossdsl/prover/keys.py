@@ -20,7 +20,7 @@ from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import Chart, precision
 from lossdsl.prover.places import PROBES
 from lossdsl.prover.points import Point, between, float_of, rational_point
-from lossdsl.prover.polynomials import GENERATORS, RING, UNIT, Poly
+from lossdsl.prover.polynomials import GENERATORS, NIL, RING, UNIT, Poly, Powers, X, sparse_terms
 
 Monomial = tuple[tuple[str, str], ...]
 Row = tuple[Fraction, str, str, Element]
@@ -34,6 +34,9 @@ class Names:
     def __init__(self, field: Field) -> None:
         self.field = field
         self._kernels: dict[int, tuple[str, int]] = {}
+        self._powers: dict[tuple[int, int], tuple[str, str]] = {}
+        # A polynomial stays alive as long as it is known here, so that its id stays its own.
+        self._terms: dict[int, tuple[Poly, list[tuple[Monomial, int]]]] = {}
 
     def kernel(self, i: int) -> tuple[str, int]:
         """What a kernel is a power of, and the denominator of that power."""
@@ -52,26 +55,41 @@ class Names:
             self._kernels[i] = found
         return found
 
+    def power(self, i: int, exponent: int) -> tuple[str, str]:
+        """A power of a kernel, as what it is a power of and the exponent."""
+        found = self._powers.get((i, exponent))
+        if found is None:
+            name, order = self.kernel(i)
+            found = self._powers[i, exponent] = name, str(Fraction(exponent, order))
+        return found
+
     def terms(self, f: Poly) -> list[tuple[Monomial, int]]:
-        out = []
-        for exponents, c in f.to_dict().items():
-            factors = [("x", str(exponents[0]))] if exponents[0] else []
-            for i, e in enumerate(exponents[1:]):
+        known = self._terms.get(id(f))
+        if known is None or known[0] is not f:
+            out = []
+            for e, powers, c in sparse_terms(f):
+                factors = [self.power(i, k) for i, k in powers]
                 if e:
-                    name, order = self.kernel(i)
-                    factors.append((name, str(Fraction(int(e), order))))
-            out.append((tuple(sorted(factors)), int(c)))
-        return sorted(out)
+                    factors.append(("x", str(e)))
+                factors.sort()
+                out.append((tuple(factors), c))
+            out.sort()
+            known = self._terms[id(f)] = f, out
+        return known[1]
 
     def poly(self, f: Poly) -> str:
-        return "+".join(f"{c}" + "".join(f"*{name}^{e}" for name, e in m) for m, c in self.terms(f)) or "0"
+        return _written(self.terms(f))
 
     def element(self, a: Element) -> str:
         """n/d with the sign settled on the first term of d."""
-        n, d = a.n, a.d
-        if self.terms(d)[0][1] < 0:
-            n, d = -n, -d
-        return f"({self.poly(n)})/({self.poly(d)})"
+        n, d = self.terms(a.n), self.terms(a.d)
+        if d[0][1] < 0:
+            n, d = [(m, -c) for m, c in n], [(m, -c) for m, c in d]
+        return f"({_written(n)})/({_written(d)})"
+
+
+def _written(terms: list[tuple[Monomial, int]]) -> str:
+    return "+".join(f"{c}" + "".join(f"*{name}^{e}" for name, e in m) for m, c in terms) or "0"
 
 
 def rows(analysis: Analysis) -> tuple[Field, list[Row]]:
@@ -88,14 +106,15 @@ def rows(analysis: Analysis) -> tuple[Field, list[Row]]:
 
 
 def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Field, list[Row]]:
-    field = Field(hints, analysis.field.budget) if analysis.score else analysis.field
+    moved = _Moved(analysis, hints) if analysis.score else None
+    field = analysis.field if moved is None else moved.field
     out: list[Row] = []
     names = Names(field)
     for side in analysis.sides:
         last: Row | None = None
         for piece, slope in zip(side.pieces, side.slopes):
-            carried = _carry(analysis, field, slope, piece.low, piece.high)
-            high = _place(analysis, field, names, side, piece.high)
+            carried = slope if moved is None else moved.slope(slope, piece.low, piece.high)
+            high = _place(names, piece.high, moved)
             if last is not None and last[3].same(carried):
                 out[-1] = last = (side.label, last[1], high, carried)
                 continue
@@ -105,53 +124,57 @@ def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Field, list[Row
     return field, out
 
 
-def _carry(analysis: Analysis, field: Field, slope: Element, low: Point, high: Point) -> Element:
-    """A slope along the axis as a slope along pred, in a field over pred."""
-    if not analysis.score:
-        return slope
-    logit, sign_of = _logit(field, low, high)
-    moved = Substitution(analysis.field, field, logit, sign_of)(slope)
-    weight = field.mul(field.x, field.sub(field.one, field.x))
-    return field.mul(moved, field.inverse(weight))
+class _Moved:
+    """Elements over score as elements over pred."""
+
+    def __init__(self, analysis: Analysis, hints: dict[object, int]) -> None:
+        self.source = analysis.field
+        self.field = field = Field(hints, analysis.field.budget)
+        rest = field.sub(field.one, field.x)
+        logs = (field.log(share, lambda g: 1 if g == X else -1) for share in (field.x, rest))
+        self.logit = field.sub(*logs)
+        self.unweighted = field.inverse(field.mul(field.x, rest))
+        self.chart: Chart | None = None
+
+    def slope(self, slope: Element, low: Point, high: Point) -> Element:
+        """A slope along score as a slope along pred."""
+        return self.field.mul(self.element(slope, low, high), self.unweighted)
+
+    def element(self, a: Element, low: Point, high: Point) -> Element:
+        """An element on the stretch (low, high) of score."""
+
+        def sign_of(g: Poly) -> int:
+            if self.chart is None:
+                self.chart = Chart(self.field)
+            q = between(low, high)
+            for bits in (64, 256, 1024):
+                with precision(bits):
+                    value = self.chart.poly_value(g, 1 / (1 + (-arb(q)).exp()))
+                if value > 0 or value < 0:
+                    return 1 if value > 0 else -1
+            raise Undecided("a factor that cannot be told from zero")
+
+        return Substitution(self.source, self.field, self.logit, sign_of)(a)
 
 
-def _logit(field: Field, low: Point, high: Point):  # type: ignore[no-untyped-def]
-    """score as an element over pred, and the signs of polynomials on the stretch (low, high) of score."""
-    chart = Chart(field)
-    q = between(low, high)
-
-    def sign_of(g: Poly) -> int:
-        for bits in (64, 256, 1024):
-            with precision(bits):
-                value = chart.poly_value(g, 1 / (1 + (-arb(q)).exp()))
-            if value > 0 or value < 0:
-                return 1 if value > 0 else -1
-        raise Undecided("a factor that cannot be told from zero")
-
-    p = field.x
-    return field.sub(field.log(p, sign_of), field.log(field.sub(field.one, p), sign_of)), sign_of
-
-
-def _place(analysis: Analysis, field: Field, names: Names, side: Side, point: Point) -> str:
+def _place(names: Names, point: Point, moved: _Moved | None) -> str:
     """The end of a stretch as text: the polynomial that vanishes there, over pred, and about where."""
     q = point.rational
     if point.side:
         return "1" if point.side > 0 else "0"
-    if q is not None and (not analysis.score or q == 0):
-        return str(q) if not analysis.score else "1/2"
+    if q is not None and (moved is None or q == 0):
+        return str(q) if moved is None else "1/2"
     vanishing = Element(point.vanishing, UNIT)
     about = point.ball()
-    if analysis.score:
-        logit, sign_of = _logit(field, point, rational_point(point.high + 1)) if q is None else _logit_at(field, q)
-        vanishing = Substitution(analysis.field, field, logit, sign_of)(vanishing)
+    if moved is not None:
+        near = fmpq(1, 10**6)
+        ends = (q - near, q + near) if q is not None else (None, point.high + 1)
+        low, high = (point if end is None else rational_point(end) for end in ends)
+        vanishing = moved.element(vanishing, low, high)
         about = 1 / (1 + (-about).exp())
-    content, factors = field.factor(vanishing.n)
+    content, factors = names.field.factor(vanishing.n)
     text = "|".join(sorted(names.poly(g if names.terms(g)[0][1] > 0 else -g) for g, _ in factors))
     return f"{text}@{float(about.mid()):.9e}"
-
-
-def _logit_at(field: Field, q: fmpq):  # type: ignore[no-untyped-def]
-    return _logit(field, rational_point(q - fmpq(1, 10**6)), rational_point(q + fmpq(1, 10**6)))
 
 
 def slope_text(analysis: Analysis) -> str:
@@ -176,6 +199,8 @@ def slope_hash(analysis: Analysis) -> str:
 def _leading(field: Field, names: Names, a: Element) -> Element:
     """The size of the number in front of a slope: the ratio of the leading coefficients of n and d."""
     n, d = _leading_number(field, names, a.n), _leading_number(field, names, a.d)
+    if n.is_constant() and d.is_constant():
+        return field.constant(abs(fmpq(int(n.leading_coefficient()), int(d.leading_coefficient()))))
     ratio = field.quotient(n, d)
     sign = number_sign(field)
     return ratio if sign(ratio.n) * sign(ratio.d) > 0 else field.neg(ratio)
@@ -184,18 +209,19 @@ def _leading(field: Field, names: Names, a: Element) -> Element:
 def _leading_number(field: Field, names: Names, f: Poly) -> Poly:
     """The coefficient, a number, of the first term in x and in the kernels that are no numbers."""
     fixed = [not _varies(field, i) for i in range(len(field.kernels))]
-    groups: dict[Monomial, dict[tuple[int, ...], int]] = {}
-    for exponents, c in f.to_dict().items():
-        key = [("x", f"{int(exponents[0]):03}")]
-        rest = [0]
-        for i, e in enumerate(exponents[1:]):
-            constant = i < len(fixed) and fixed[i]
-            rest.append(e if constant else 0)
-            if e and not constant:
-                name, order = names.kernel(i)
-                key.append((name, str(Fraction(int(e), order))))
-        groups.setdefault(tuple(sorted(key)), {})[tuple(rest)] = c
-    return RING.from_dict(groups[min(groups)])
+    groups: dict[Monomial, list[tuple[Powers, int]]] = {}
+    for e, powers, c in sparse_terms(f):
+        key = [names.power(i, k) for i, k in powers if not fixed[i]]
+        key.append(("x", f"{e:03}"))
+        key.sort()
+        groups.setdefault(tuple(key), []).append((tuple((i, k) for i, k in powers if fixed[i]), c))
+    total = NIL
+    for powers, c in groups[min(groups)]:
+        part = RING.constant(c)
+        for i, k in powers:
+            part = part * GENERATORS[i + 1] ** k
+        total = total + part
+    return total
 
 
 def _varies(field: Field, i: int) -> bool:
