@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from functools import lru_cache
 
 from lossdsl.errors import Span
 
@@ -150,7 +149,6 @@ def walk(root: Node) -> Iterator[Node]:
             stack.extend((a, False) for a in reversed(node.args))
 
 
-@lru_cache(maxsize=64)
 def names(root: Node) -> frozenset[str]:
     """The names that occur in a tree, variables and parameters alike."""
     return frozenset(n.name for n in walk(root) if isinstance(n, Name))

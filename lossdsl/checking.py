@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from lossdsl.grammar.tree import names
 from lossdsl.report import PROPERTIES, REFUTED, Finding, Report
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ def check(
     """
     from lossdsl.formula import as_formula
     from lossdsl.prover.decide import decide
+    from lossdsl.prover.terms import names
 
     wanted = PROPERTIES if properties is None else tuple(p for p in PROPERTIES if p in set(properties))
     if properties is not None:

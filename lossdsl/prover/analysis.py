@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from flint import fmpq
 
-from lossdsl.grammar.tree import Node, names
+from lossdsl.grammar.tree import Node
 from lossdsl.prover.cells import Piece, Ranges, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot
@@ -19,7 +19,7 @@ from lossdsl.prover.limits import Budget, Undecided, Undefined
 from lossdsl.prover.points import Point, between, by_place, compare, rational_point
 from lossdsl.prover.polynomials import only_x
 from lossdsl.prover.signs import Balls, Part, Signs
-from lossdsl.prover.terms import Terms, specialise
+from lossdsl.prover.terms import Terms, names, specialise
 
 T = TypeVar("T")
 # One object each: roots that were searched for are remembered by the places between which they lie.

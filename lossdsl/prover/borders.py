@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flint import arb, fmpq, fmpz_poly
+from flint import arb, fmpq
 
 from lossdsl.prover.field import Element
 from lossdsl.prover.numeric import Chart, power, sign_of_ball
-from lossdsl.prover.polynomials import Poly, only_x, univariate
-
-_ONE_LESS = fmpz_poly([1, -1])
+from lossdsl.prover.polynomials import Poly, only_x, univariate, univariate_mirrored
 
 Lead = tuple[int, int, Any]
 """The power of t, the power of log t, and the coefficient as a ball that is not around zero."""
@@ -63,9 +61,7 @@ class Border:
         return (lowest, top, sums[top]) if sign_of_ball(sums[top]) else None
 
     def _of_x(self, f: Poly) -> Lead:
-        row = univariate(f)
-        if self.chart.mirrored:
-            row = row(_ONE_LESS)
+        row = univariate_mirrored(f) if self.chart.mirrored else univariate(f)
         for e, c in enumerate(row.coeffs()):
             if c != 0:
                 return e, 0, arb(c)

@@ -43,7 +43,7 @@ class _Known:
 
 
 _KNOWN: dict[int, _Known] = {}
-MOST_KNOWN = 1024
+MOST_KNOWN = 2048
 LONGEST_KNOWN = 64
 """Polynomials of more terms than this are worked out anew each time, so that what is known stays small."""
 
@@ -113,13 +113,18 @@ def poly_key(f: Poly) -> PolyKey:
     """The terms of a polynomial, sorted."""
     known = _known(f)
     if known.key is None:
-        known.key = tuple(sorted(terms_of(f)))
+        if only_x(f):
+            known.key = tuple([((e, *_FLAT), int(c)) for e, c in enumerate(univariate(f).coeffs()) if c])
+        else:
+            known.key = tuple(sorted(terms_of(f)))
     return known.key
 
 
 def only_x(f: Poly) -> bool:
     """Whether no kernel occurs."""
-    known = _known(f)
+    known = _KNOWN.get(id(f))
+    if known is None or known.f is not f:
+        known = _known(f)
     if known.only_x is None:
         known.only_x = not any(f.degrees()[1:])
     return known.only_x
@@ -127,13 +132,20 @@ def only_x(f: Poly) -> bool:
 
 def univariate(f: Poly) -> fmpz_poly:
     """A polynomial in x alone, in FLINT's form for one variable."""
-    known = _known(f)
+    known = _KNOWN.get(id(f))
+    if known is None or known.f is not f:
+        known = _known(f)
     if known.univariate is None:
         coefficients = [0] * (f.degrees()[0] + 1)
         for monomial, c in zip(f.monoms(), f.coeffs()):
             coefficients[int(monomial[0])] = c
         known.univariate = fmpz_poly(coefficients)
     return known.univariate
+
+
+def univariate_mirrored(f: Poly) -> fmpz_poly:
+    """A polynomial in x alone with 1 - x in the place of x."""
+    return univariate(f)(_ONE_LESS_X)
 
 
 def multivariate(f: fmpz_poly) -> Poly:

@@ -17,6 +17,7 @@ from lossdsl.prover.extremes import limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.jets import mixed_along
 from lossdsl.prover.limits import Undecided
+from lossdsl.prover.numeric import precision
 from lossdsl.prover.places import decimal, number, places, readable
 from lossdsl.prover.points import Point, between, compare, float_of, rational_point, simplest_between
 from lossdsl.prover.shape import towards
@@ -97,8 +98,9 @@ def proper(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
 def _balance_at(analysis: Analysis, d0: Element, d1: Element, point: Point) -> arb:
     """A ball around the slope of the expected loss where pred is the true probability."""
     value = analysis.signs.value
-    share = value(analysis.pred(), point)
-    return share * value(d1, point) + (1 - share) * value(d0, point)
+    share, down, up = value(analysis.pred(), point), value(d1, point), value(d0, point)
+    with precision(128):
+        return share * down + (1 - share) * up
 
 
 def _wrong(side: Side, way: int) -> fmpq | None:

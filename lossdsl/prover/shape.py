@@ -12,6 +12,7 @@ from lossdsl.prover.analysis import Analysis, Side
 from lossdsl.prover.extremes import largest_slope, limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
+from lossdsl.prover.numeric import precision
 from lossdsl.prover.places import decimal, exact, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part
@@ -186,7 +187,8 @@ def _bends_down(analysis: Analysis, side: Side, in_score: bool, i: int, q: fmpq,
     if in_score != analysis.score:
         # d/d(the other variable) = d/dx times dx/d(other).
         weight = side.signs.value(analysis.weight(), point)
-        value = value * weight if in_score else value / weight
+        with precision(128):
+            value = value * weight if in_score else value / weight
     witness = Witness(where(side.label, analysis.axis, str(q), parameters), decimal(value),
                       f"second derivative in {variable} {decimal(value, 6)} < 0")  # fmt: skip
     detail = f"{at_label(analysis, side)}the loss bends down at {analysis.axis} = {readable(rational_point(q))}"

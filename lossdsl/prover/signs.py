@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flint import arb, fmpq
+from flint import arb, fmpq, fmpz_poly
 
 from lossdsl.prover.borders import Border
 from lossdsl.prover.constants import vanishes_at
@@ -40,6 +40,7 @@ from lossdsl.prover.polynomials import (
     sparse_terms,
     terms_of,
     univariate,
+    univariate_mirrored,
 )
 from lossdsl.prover.roots import Search
 
@@ -266,6 +267,12 @@ class Signs:
         x_sign = 1
         if self.score:
             x_sign = 1 if low.side == 0 and low.low >= 0 else -1 if high.side == 0 and high.high <= 0 else 0
+        if x_sign > 0 and only_x(f):
+            sign = _same_sign(univariate(f))
+            if sign is None and not self.score:
+                sign = _same_sign(univariate_mirrored(f))
+            if sign is not None or self.score or not self._unbounded():
+                return sign
         sign = self._one_sign(sparse_terms(f), x_sign, low, high)
         if sign is None and not self.score and f.degrees()[0]:
             sign = self._one_sign(mirrored_terms(f), 1, low, high)
@@ -357,6 +364,17 @@ class Signs:
                 raise
         self.short = self.short or found[1]
         return found[0]
+
+
+def _same_sign(row: fmpz_poly) -> int | None:
+    """The sign of all coefficients, if they share one."""
+    positive = negative = False
+    for c in row.coeffs():
+        if c > 0:
+            positive = True
+        elif c < 0:
+            negative = True
+    return None if positive == negative else 1 if positive else -1
 
 
 def spread(f: Poly) -> Poly:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
 
 from flint import fmpq
 
@@ -287,7 +286,7 @@ def specialise(
     terms = Terms(score)
     given = {} if frame is None else frame(terms)
     place: list[int] = []
-    for node, args, value in _script(root):
+    for node, args, value in script(root):
         terms.node = node
         if value is not None:
             place.append(terms.constant(value))
@@ -333,13 +332,32 @@ def _named(
     raise Undecided(f"the name {name} has no value")
 
 
-@lru_cache(maxsize=64)
-def _script(root: Node) -> tuple[tuple[Node, tuple[int, ...], fmpq | None], ...]:
+Script = tuple[tuple[Node, tuple[int, ...], "fmpq | None"], ...]
+_SCRIPTS: dict[int, tuple[Node, Script, frozenset[str]]] = {}
+
+
+def _worked_out(root: Node) -> tuple[Node, Script, frozenset[str]]:
+    # Kept by identity: to see that two trees are equal takes as long as to work one out.
+    found = _SCRIPTS.get(id(root))
+    if found is None or found[0] is not root:
+        place: dict[Node, int] = {}
+        out: list[tuple[Node, tuple[int, ...], fmpq | None]] = []
+        for node in walk(root):
+            place[node] = len(out)
+            args = tuple([place[a] for a in node.args]) if isinstance(node, Apply) else ()
+            out.append((node, args, exact(node.value) if isinstance(node, Number) else None))
+        if len(_SCRIPTS) >= 32:
+            _SCRIPTS.clear()
+        called = frozenset(node.name for node, _, _ in out if isinstance(node, Name))
+        found = _SCRIPTS[id(root)] = root, tuple(out), called
+    return found
+
+
+def script(root: Node) -> Script:
     """The nodes in order of evaluation, with the places of their arguments, and the value where it is a number."""
-    place: dict[Node, int] = {}
-    out = []
-    for node in walk(root):
-        place[node] = len(out)
-        args = tuple(place[a] for a in node.args) if isinstance(node, Apply) else ()
-        out.append((node, args, exact(node.value) if isinstance(node, Number) else None))
-    return tuple(out)
+    return _worked_out(root)[1]
+
+
+def names(root: Node) -> frozenset[str]:
+    """The names that occur in a tree, remembered."""
+    return _worked_out(root)[2]
