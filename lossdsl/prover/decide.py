@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from lossdsl.grammar.tree import Node, Tree, names
+from lossdsl.grammar.tree import Node, Tree
 from lossdsl.prover import all_values, flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover import between as between_labels
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
 from lossdsl.prover.cells import Ranges
 from lossdsl.prover.limits import Budget, Undecided, Undefined
-from lossdsl.prover.terms import specialise
+from lossdsl.prover.terms import names, specialise
 from lossdsl.report import OPEN, PROVED, REFUTED, SHORT, UNDECIDED, Exact, Finding
 
 
