@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from lossdsl.grammar.tree import Node, Tree
+from lossdsl.grammar.tree import Apply, Node, Tree, walk
 from lossdsl.prover import all_values, flat, probability, probe, ranges, shape, soft, structure, verdict
 from lossdsl.prover import between as between_labels
 from lossdsl.prover.analysis import Analysis, AtLabel, analyse
@@ -97,8 +97,9 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
     at_ends = {name for name in open_ if found[name].status == PROVED}
     found.update(between)
     if "minimum" in open_:
-        # At 0 and 1 it is shown already; here for all labels between them.
-        shown = soft.between_labels(tree.root, fixed, budget) if "minimum" in at_ends else {}
+        # At 0 and 1 it is shown already; here for all labels between them. A loss that jumps may jump at the label.
+        smooth = _unbroken(tree) or ("gradient" in found and found["gradient"].status == PROVED)
+        shown = soft.between_labels(tree.root, fixed, budget) if "minimum" in at_ends and smooth else {}
         for name, finding in shown.items():
             if name in at_ends and (name == "minimum" or found[name].status == UNDECIDED):
                 found[name] = finding
@@ -110,6 +111,12 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
         return made.findings, made.analysis
 
     between_labels.settle(found, open_, tree.root, fixed, budget, reduced)
+
+
+def _unbroken(tree: Tree) -> bool:
+    """Whether the formula has no part that may jump."""
+    jumping = ("sign", "if", "plog", "pinv", "psqrt")
+    return not any(isinstance(node, Apply) and node.op in jumping for node in walk(tree.root))
 
 
 def _soft_minimum(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget) -> Finding:

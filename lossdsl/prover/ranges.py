@@ -20,7 +20,7 @@ PARTS = 4
 MAX_BOXES = 8
 SAMPLES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
 """Where to look in a range, as shares of its length."""
-SOFT = (Fraction(1, 2), Fraction(1, 4), Fraction(3, 4), Fraction(1, 3))
+SOFT = (Fraction(1, 2), Fraction(1, 4), Fraction(3, 4), Fraction(1, 3), Fraction(1, 32), Fraction(31, 32))
 SOFT_PROPERTIES = (
     *("domain", "uses_pred", "gradient", "no_dead_zone", "bounded_gradient", "convex_pred", "convex_score", "minimum"),
 )

@@ -9,6 +9,7 @@ from flint import arb, fmpq
 
 from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 from lossdsl.prover.analysis import Analysis, Side
+from lossdsl.prover.cells import Piece
 from lossdsl.prover.extremes import largest_slope, limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
@@ -46,18 +47,60 @@ def minimum(analysis: Analysis, parameters: PARAMETERS) -> Finding | None:
 
 
 def minimum_between(analysis: Analysis, label: Fraction, parameters: PARAMETERS) -> Finding | None:
-    """A refutation at a label between 0 and 1: at pred = label the slope is not zero."""
-    if analysis.score:
-        return None
+    """A refutation at a label between 0 and 1: at pred = label the slope is not zero, or points away on one side."""
     side = analysis.sides[0]
+    if analysis.score:
+        return _lower_beside(analysis, side, label, parameters)
     point = rational_point(exact_number(label))
     for piece, slope in zip(side.pieces, side.slopes):
-        if compare(piece.low, point) < 0 < compare(piece.high, point) and side.signs.at(slope, point):
+        before, after = compare(piece.low, point), compare(point, piece.high)
+        if before > 0 or after > 0:
+            continue
+        # On a kink the loss has to fall on the left and rise on the right.
+        fine = {0} if before < 0 and after < 0 else {0, 1} if not before else {0, -1}
+        if fine != {0} and side.can_jump:
+            continue
+        try:
+            sign = side.signs.at(slope, point)
+        except Undecided:
+            continue
+        if sign not in fine:
             value = decimal(side.signs.value(slope, point), 6)
-            witness = Witness(where(label, "pred", str(label), parameters), value, f"slope {value} there, not 0")
+            where_to = " there, not 0" if fine == {0} else " on its right" if 1 in fine else " on its left"
+            witness = Witness(where(label, "pred", str(label), parameters), value, f"slope {value}{where_to}")
             detail = f"at label {label} the loss is not least at pred = {label}"
             return Finding("minimum", REFUTED, detail, method="exact algebra", witness=witness)
     return None
+
+
+def _lower_beside(analysis: Analysis, side: Side, label: Fraction, parameters: PARAMETERS) -> Finding | None:
+    """The same on the axis of score, where the label's place is no rational: a score beside it with a lower loss."""
+    with precision(192):
+        odds = exact_number(label / (1 - label))
+        place = arb(odds).log()
+        for piece, slope in zip(side.pieces, side.slopes):
+            inside = (piece.low.side or place > piece.low.ball()) and (piece.high.side or place < piece.high.ball())
+            if not inside or slope.is_zero:
+                continue
+            chart = analysis.signs.chart
+            steep, goal = chart.value(slope, place), chart.value(piece.value, place)
+            if not (steep > 0 or steep < 0):
+                return None
+            way = -1 if steep > 0 else 1
+            for k in range(1, 40):
+                q = fmpq(round(float(place.mid()) * 2**k) + way, 2**k)
+                there = chart.value(piece.value, arb(q))
+                if _strictly_inside(piece, q) and there < goal:
+                    why = f"the loss is {decimal(there, 6)} there and {decimal(goal, 6)} at pred = {label}"
+                    witness = Witness(where(label, "score", str(q), parameters), decimal(there), why)
+                    detail = f"at label {label} the loss is not least at pred = {label}"
+                    return Finding("minimum", REFUTED, detail, method="exact algebra", witness=witness)
+    return None
+
+
+def _strictly_inside(piece: Piece, q: fmpq) -> bool:
+    point = rational_point(q)
+    return compare(piece.low, point) < 0 < compare(piece.high, point)
 
 
 def _jumps_wrong(side: Side, way: int) -> bool:

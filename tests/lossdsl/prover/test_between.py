@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ KNOWN = {
     # Flat around the label.
     "max(abs(pred-label), 0.01)": "PPPRPP",
 }
-LEFT_OPEN = {"sumr": "??R?P?", "logmin": "PP??PR"}
+LEFT_OPEN = {"sumr": "??R?P?", "logmin": "PPR?PR"}
 
 
 def soft(text: str) -> Report:
@@ -91,6 +92,22 @@ def test_what_is_left_open_is_not_wrong(text: str) -> None:
 )
 def test_what_fails_at_one_label_is_not_proved(text: str, name: str) -> None:
     assert soft(text).properties[name].status != "proved"
+
+
+@pytest.mark.parametrize("text", ["exponential", "hinge", "squared_hinge", "ccl"])
+def test_a_score_with_a_lower_loss_than_at_the_label(text: str) -> None:
+    witness = soft(text).properties["minimum"].witness
+    assert witness is not None
+    label, score = float(Fraction(str(witness.at["label"]))), float(Fraction(str(witness.at["score"])))
+    program = lower(parse(text).tree, "score")
+    parameters = {b.name: float(b.low) for b in parse(text).tree.where}
+    loss, _ = evaluate(program, np.array([score, np.log(label / (1 - label))]), np.full(2, label), parameters)
+    assert loss[0] < loss[1]
+
+
+def test_a_kink_at_the_label_that_points_away() -> None:
+    witness = soft("logmin").properties["minimum"].witness
+    assert witness is not None and witness.at["label"] == witness.at["pred"] == "1/32"
 
 
 def contradictions(formula: Formula, report: Report) -> list[str]:

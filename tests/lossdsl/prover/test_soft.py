@@ -36,6 +36,9 @@ NOT_PROVED = [
     # Right at labels 0 and 1, and on the way up to the label; beyond it the loss falls further.
     "(label-pred)^2 - 5*label*(1-label)*max(pred-label, 0)",
     "(label-pred)^2 - 5*label*(1-label)*max(label-pred, 0)",
+    # Jumps down right behind the label.
+    "(label-pred)^2 + if(pred > label, 0, 1)",
+    "(label-pred)^2 + sign(label-pred)",
     # Least a little beside the label, but where the label is 0, 1/2 or 1.
     "(label-pred - label*(1-label)*(2*label-1)/4)^2",
 ]
