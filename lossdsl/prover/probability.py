@@ -8,7 +8,7 @@ Losses", Journal of Machine Learning Research 11 (2010).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
+from math import inf, isnan
 
 from flint import arb, fmpq
 
@@ -302,26 +302,42 @@ def _wrong_side(analysis: Analysis, sides: tuple[Side, Side], eta: fmpq, paramet
                         ends.append((value, point, part, is_end, loss))
     if not right or not ends or any(not v.is_finite() and not v > 0 for v in right):
         return None
-    lower: list[tuple[arb, fmpq]] = []
-    for value, point, part, is_end, loss in ends:
-        # Along a part the loss goes one way: where both its ends are higher than that, so is all between them.
-        if not any(value > v for v in right):
-            for q in _witnesses(analysis, point, part.low, part.high, is_end):
-                there = signs.value(loss, rational_point(q))
-                if all(there < v for v in right):
-                    lower.append((there, q))
-    if not lower:
+    found = _lowest(analysis, right, ends)
+    if found is None:
         return None
-    # Of the places that are nearly best, the one with the shortest number is the one that people can check.
-    best, bar = min(float(w[0].mid()) for w in lower), min(float(v.mid()) for v in right)
-    near = [w for w in lower if float(w[0].mid()) <= best + 0.02 * (bar - best)] if bar < inf else lower
-    value, q = min(near, key=lambda w: (int(w[1].q), float(w[0].mid())))
+    value, q = found
     why = f"the expected loss {decimal(value, 6)} there is less than anywhere on the right side"
     witness = Witness(_at(analysis, q, parameters, eta), decimal(value), why)
     side = "low" if want_high else "high"
     place = readable(rational_point(q))
     detail = f"with a true probability of {_short(eta)} the best {analysis.axis} is about {place}: too {side}"
     return Finding("calibrated", REFUTED, detail, method=method_of(analysis), witness=witness)
+
+
+def _lowest(
+    analysis: Analysis, right: list[arb], ends: list[tuple[arb, Point, Part, bool, Element]]
+) -> tuple[arb, fmpq] | None:
+    """A rational where the loss is lower than all of `right`, at or next to one of the places in `ends`."""
+    # Along a part the loss goes one way: where both its ends are higher than that, so is all between them.
+    ends = [end for end in ends if not any(end[0] > v for v in right)]
+    levels = [float(end[0].mid()) for end in ends]
+    bar, best = min(float(v.mid()) for v in right), min((x for x in levels if not isnan(x)), default=-inf)
+    # Of the places that are nearly best, the one with the shortest number is the one that people can check.
+    enough = inf if bar == inf else best + 0.02 * (bar - best) if best > -inf else -inf
+    good: list[tuple[arb, fmpq]] = []
+    fair: list[tuple[arb, fmpq]] = []
+    for _, point, part, is_end, loss in ends:
+        for q in _witnesses(analysis, point, part.low, part.high, is_end):
+            there = analysis.signs.value(loss, rational_point(q))
+            if all(there < v for v in right):
+                fair.append((there, q))
+                if float(there.mid()) <= enough:
+                    good.append((there, q))
+                    if is_end:
+                        break  # from here on they only get longer
+    if good:
+        return min(good, key=lambda w: (int(w[1].q), float(w[0].mid())))
+    return min(fair, key=lambda w: float(w[0].mid())) if fair else None
 
 
 def _witnesses(analysis: Analysis, point: Point, low: Point, high: Point, is_end: bool) -> list[fmpq]:

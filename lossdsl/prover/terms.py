@@ -75,7 +75,7 @@ class Terms:
 
     def put(self, op: str, *args: int, value: fmpq | None = None, name: str = "") -> int:
         """The place of a term, which is made if it is new."""
-        key = (op, args, None if value is None else (int(value.p), int(value.q)), name)
+        key = (op, args, name) if value is None else (op, args, int(value.p), int(value.q))
         place = self._index.get(key)
         if place is None:
             place = self._index[key] = len(self.items)
@@ -84,9 +84,13 @@ class Terms:
         return place
 
     def constant(self, value: fmpq) -> int:
-        if int(value.p).bit_length() + int(value.q).bit_length() > MAX_CONSTANT_BITS:
-            raise Undecided("a constant has too many digits")
-        return self.put("const", value=value)
+        key = (int(value.p), int(value.q))
+        place = self._index.get(key)
+        if place is None:
+            if key[0].bit_length() + key[1].bit_length() > MAX_CONSTANT_BITS:
+                raise Undecided("a constant has too many digits")
+            place = self._index[key] = self.put("const", value=value)
+        return place
 
     def known(self, place: int) -> fmpq | None:
         """The value of a constant term."""
