@@ -123,14 +123,15 @@ class Stack:
 
     def forward(self, batch: Batch, evaluation: Rooms | None = None) -> Room:
         """A room whose `scores` are those of the batch, and which `backward` needs; of a training by default."""
-        groups = len(batch.bounds) - 1 if batch.bounds is not None and self.shares else 0
+        shared = batch.bounds if self.shares else None
+        groups = 0 if shared is None else len(shared) - 1
         room = (evaluation or self._rooms).of(len(batch.user), groups)
         inside = room.inputs
         self._fill(batch, inside.array, groups > 0)
         for k, layer in enumerate(self.hidden):
             linear, base, bounds = layer.linear, layer.base, layers.WHOLE
-            if k == 0 and groups:
-                linear, base, bounds = self.own, room.base.array, batch.bounds
+            if k == 0 and shared is not None:
+                linear, base, bounds = self.own, room.base.array, shared
                 layers.gather(self.w["inputs.user_vectors"], _users(batch), room.users.array, 0)
                 torch.addmm(layer.bias, room.users.tensor, self.shared.weight.turned, out=room.base.tensor)
             out = room.outs[k]
@@ -145,7 +146,7 @@ class Stack:
 
     def backward(self, batch: Batch, room: Room) -> None:
         """Adds the slopes of all parameters to `g`, where `room.scores` have become slopes of the scores."""
-        groups = len(room.users.array)
+        shared = batch.bounds if self.shares else None
         dim = self.dim
         if not self.hidden:
             back = Sheet(np.empty_like(room.inputs.array))
@@ -154,8 +155,8 @@ class Stack:
         for k in range(len(self.hidden) - 1, -1, -1):
             layer, made = self.hidden[k], room.backs[k]
             linear, bounds, sums = layer.linear, layers.WHOLE, layer.bias_slope
-            if k == 0 and groups:
-                linear, bounds, sums = self.own, batch.bounds, room.sums.array
+            if k == 0 and shared is not None:
+                linear, bounds, sums = self.own, shared, room.sums.array
             if layer is self.hidden[-1]:
                 self._spread(room, room.outs[k].array, room.factors[k], made.array, bounds, sums)
             else:
@@ -170,8 +171,8 @@ class Stack:
                 torch.mm(made.tensor, linear.weight.tensor, out=room.backs[k - 1].tensor)
         if self.hidden and self.embeds:
             back = room.vectors
-            torch.mm(room.backs[0].tensor, self.to_items if groups else self.to_vectors, out=back.tensor)
-        if groups:
+            torch.mm(room.backs[0].tensor, self.to_vectors if shared is None else self.to_items, out=back.tensor)
+        if shared is not None:
             layers.columns(room.sums.array, self.hidden[0].bias_slope[0])
             self.shared.learn(room.users, room.sums)
             torch.mm(room.sums.tensor, self.shared.weight.tensor, out=room.back_to_users.tensor)
