@@ -36,7 +36,7 @@ FAST = 12
 """A dying tower is bounded by this power of t."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class End:
     """One side of a place: `kind` is `plain` (x = at + way*t) or `log` (x = way * log t, an infinite end of score)."""
 

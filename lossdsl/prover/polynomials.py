@@ -30,7 +30,7 @@ Sparse = tuple[tuple[int, Powers, int], ...]
 class _Known:
     """What was worked out of one polynomial: FLINT makes fifteen objects a term each time that it is asked."""
 
-    __slots__ = ("f", "terms", "sparse", "mirrored", "key", "only_x", "univariate")
+    __slots__ = ("f", "terms", "sparse", "mirrored", "key", "degrees", "only_x", "univariate")
 
     def __init__(self, f: Poly) -> None:
         self.f = f
@@ -38,6 +38,7 @@ class _Known:
         self.sparse: Sparse | None = None
         self.mirrored: Sparse | None = None
         self.key: PolyKey | None = None
+        self.degrees: tuple[int, ...] | None = None
         self.only_x: bool | None = None
         self.univariate: fmpz_poly | None = None
 
@@ -126,7 +127,8 @@ def only_x(f: Poly) -> bool:
     if known is None or known.f is not f:
         known = _known(f)
     if known.only_x is None:
-        known.only_x = not any(f.degrees()[1:])
+        known.degrees = f.degrees()
+        known.only_x = not any(known.degrees[1:])
     return known.only_x
 
 
@@ -136,9 +138,14 @@ def univariate(f: Poly) -> fmpz_poly:
     if known is None or known.f is not f:
         known = _known(f)
     if known.univariate is None:
-        coefficients = [0] * (f.degrees()[0] + 1)
-        for monomial, c in zip(f.monoms(), f.coeffs()):
-            coefficients[int(monomial[0])] = c
+        size = int((known.degrees or f.degrees())[0]) + 1
+        coefficients = f.coeffs()
+        if len(coefficients) == size:
+            coefficients.reverse()  # none is missing
+        else:
+            given, coefficients = coefficients, [0] * size
+            for monomial, c in zip(f.monoms(), given):
+                coefficients[int(monomial[0])] = c
         known.univariate = fmpz_poly(coefficients)
     return known.univariate
 
