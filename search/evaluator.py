@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -15,6 +16,8 @@ from lossdsl.recsys.dataset import Dataset
 from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped, make_bench
 from lossdsl.search.settings import Settings
+
+SWITCH = 1e-3  # seconds after which the interpreter changes threads
 
 
 class OutOfTime(Exception):
@@ -75,6 +78,7 @@ class Evaluator:
         self.processes = bench.engine == "torch" if processes is None else processes
         self._pool: Executor | None = None
         self._strangers: frozenset[int | None] = frozenset()
+        self._interval = sys.getswitchinterval()
         # Does a piece of work that can wait, and says whether there was one; called while a worker has nothing to do.
         self.meanwhile: Callable[[], bool] = lambda: False
 
@@ -90,27 +94,28 @@ class Evaluator:
         if pool is None:
             return
         pool.shutdown(wait=not self.processes, cancel_futures=True)
+        if not self.processes:
+            sys.setswitchinterval(self._interval)
         for child in active_children():
             if child.pid not in self._strangers:
                 child.terminate()
                 child.join(5)
 
     @overload
-    def map(self, jobs: Sequence[Job], out_of_time: Callable[[], bool] | None = None) -> Iterator[Result]: ...
+    def map(self, jobs: Iterable[Job], out_of_time: Callable[[], bool] | None = None) -> Iterator[Result]: ...
     @overload
-    def map(self, jobs: Sequence[Step], out_of_time: Callable[[], bool] | None = None) -> Iterator[Stepped]: ...
-    def map(self, jobs: Sequence[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
+    def map(self, jobs: Iterable[Step], out_of_time: Callable[[], bool] | None = None) -> Iterator[Stepped]: ...
+    def map(self, jobs: Iterable[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
         """The results of the jobs, in their order, as they come; raises `OutOfTime` when the budget ends meanwhile.
 
-        Workers begin at once, not when the first result is asked for.
+        Workers begin at once, not when the first result is asked for; a job is taken from `jobs` when one of them will
+        soon be free.
         """
         stop = out_of_time or (lambda: False)
         if self.workers == 1:
             return self._here(jobs, stop)
-        queue = deque(jobs)
-        running = deque((job, self._submit(job), 1) for job in islice(jobs, 2 * self.workers))
-        for _ in running:
-            queue.popleft()
+        queue = iter(jobs)
+        running = deque((job, self._submit(job), 1) for job in islice(queue, 2 * self.workers))
         return self._elsewhere(queue, running, stop)
 
     def beside(self, work: Callable[[], object]) -> None:
@@ -124,28 +129,31 @@ class Evaluator:
             pass
         future.result()
 
-    def _here(self, jobs: Sequence[Any], stop: Callable[[], bool]) -> Iterator[Any]:
+    def _here(self, jobs: Iterable[Any], stop: Callable[[], bool]) -> Iterator[Any]:
         for job in jobs:
             if stop():
                 raise OutOfTime
             yield carry_out(self.bench, job)
 
     def _elsewhere(
-        self, queue: deque[Any], running: deque[tuple[Any, Future[Any], int]], stop: Callable[[], bool]
+        self, queue: Iterator[Any], running: deque[tuple[Any, Future[Any], int]], stop: Callable[[], bool]
     ) -> Iterator[Any]:
         try:
-            while queue or running:
-                while queue and len(running) < 2 * self.workers:
-                    job = queue.popleft()
-                    running.append((job, self._submit(job), 1))
+            while running:
                 job, future, tries = running[0]
                 while not future.done():
                     if stop():
                         raise OutOfTime
-                    if sum(not other.done() for _, other, _ in running) < self.workers and self.meanwhile():
+                    busy = [other for _, other, _ in running if not other.done()]
+                    # Whatever the first one takes, the others are not to wait for it.
+                    if len(busy) < 2 * self.workers:
+                        more = next(queue, None)
+                        if more is not None:
+                            running.append((more, self._submit(more), 1))
+                            continue
+                    if len(busy) < self.workers and self.meanwhile():
                         continue
-                    waiting = [other for _, other, _ in running if not other.done()]
-                    wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                    wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
                 try:
                     result = future.result()
                 except BrokenProcessPool:
@@ -153,9 +161,11 @@ class Evaluator:
                     running = deque((j, self._submit(j), t + (j is job)) for j, _, t in running)
                     if running[0][2] > 2:
                         running.popleft()
+                        running.extend((more, self._submit(more), 1) for more in islice(queue, 1))
                         yield lost(job)
                     continue
                 running.popleft()
+                running.extend((more, self._submit(more), 1) for more in islice(queue, 1))
                 yield result
         finally:
             for _, future, _ in running:
@@ -170,6 +180,9 @@ class Evaluator:
 
     def _open(self) -> Executor:
         if not self.processes:
+            # A thread that comes back from training waits for this one no longer than a fraction of a training.
+            self._interval = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._interval, SWITCH))
             return ThreadPoolExecutor(self.workers, thread_name_prefix="search", initializer=one_thread)
         self._strangers = frozenset(child.pid for child in active_children())
         # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.

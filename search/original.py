@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,9 +117,6 @@ class OriginalSearch:
         def late() -> bool:
             return self.clock.ends(share, self.fates)
 
-        interval = sys.getswitchinterval()
-        # A thread that comes back from training waits for this one no longer than a tenth of a training.
-        sys.setswitchinterval(min(interval, 5e-4))
         every = self.original.save_every if self.settings.model == "biasedmf" else 1
         try:
             while not late() and self._left() > 0:
@@ -134,7 +130,6 @@ class OriginalSearch:
         except OutOfTime:
             pass
         finally:
-            sys.setswitchinterval(interval)
             self.scribe.write()
             self.ledger.flush()
 

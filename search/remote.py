@@ -12,7 +12,7 @@ import math
 import statistics
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -102,7 +102,7 @@ class Remote(Evaluator):
         self._data = None
         self._states.clear()
 
-    def map(self, jobs: Sequence[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
+    def map(self, jobs: Iterable[Any], out_of_time: Callable[[], bool] | None = None) -> Iterator[Any]:
         """The results of the jobs, in their order, as they come; raises `OutOfTime` when the budget ends meanwhile."""
         stop = out_of_time or (lambda: False)
         queue, running = deque(jobs), deque[_Part]()

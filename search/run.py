@@ -100,23 +100,36 @@ class Search:
 
     def _try(self, proposals: list[Proposal], late: Callable[[], bool]) -> Iterator[Outcome]:
         """Judge, train and log proposals; outcomes in order."""
-        judged = [self.gate.judge(proposal.root) for proposal in proposals]
-        batch: set[str] = set()
-        jobs: list[Job] = []
-        for found in judged:
-            if not found.why and found.key not in self.known and found.key not in batch:
-                batch.add(found.key)
-                jobs.append(self._job(found))
-        results = self.evaluator.map(jobs, late)
-        for proposal, found in zip(proposals, judged):
-            yield self._log(proposal, found, results)
+        judged: list[Judged] = []
+        known = set(self.known)
+        bars = self._bars()
 
-    def _job(self, found: Judged) -> Job:
-        ladder, training = self.settings.ladder, self.settings.training
+        def judge(k: int) -> Judged:
+            while len(judged) <= k:
+                judged.append(self.gate.judge(proposals[len(judged)].root))
+            return judged[k]
+
+        def jobs() -> Iterator[Job]:
+            for k in range(len(proposals)):
+                found = judge(k)
+                if not found.why and found.key not in known:
+                    known.add(found.key)
+                    yield self._job(found, *bars)
+
+        # Asked for one by one: the first candidates train while the next ones are judged.
+        results = self.evaluator.map(jobs(), late)
+        for k, proposal in enumerate(proposals):
+            yield self._log(proposal, judge(k), results)
+
+    def _bars(self) -> tuple[float, float]:
         enough = len(self.firsts) >= 20
         # A first rung below the recent median is hopeless; a first L2 below the recent middle gets no second.
-        first_bar = float(np.quantile(self.firsts, 1 - ladder.keep)) if enough else -np.inf
+        first_bar = float(np.quantile(self.firsts, 1 - self.settings.ladder.keep)) if enough else -np.inf
         bar = float(np.quantile(self.rewards, 0.5)) if enough else -np.inf
+        return first_bar, bar
+
+    def _job(self, found: Judged, first_bar: float, bar: float) -> Job:
+        ladder, training = self.settings.ladder, self.settings.training
         return Job(found.text, training.l2, (self.settings.seed,), first_bar, bar, ladder.first_epochs)
 
     def _log(self, proposal: Proposal, found: Judged, results: Iterator[Result]) -> Outcome:
