@@ -40,13 +40,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--only", metavar="ROW", help="one row of a suite that has rows, such as search")
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
     sys.modules.setdefault("run", sys.modules["__main__"])
     if not (HERE / f"suite_{options.suite}.py").is_file():
         print(f"the suite {options.suite} is not written yet", file=sys.stderr)
         return 2
-    figures: list[Figure] = importlib.import_module(f"suite_{options.suite}").run()
+    row = {"only": options.only} if options.only else {}
+    figures: list[Figure] = importlib.import_module(f"suite_{options.suite}").run(**row)
     print()
     for figure in figures:
         print(f"{figure.name} {figure.value:.6g} {figure.unit} {figure.ratio_to}")

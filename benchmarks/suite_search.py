@@ -4,27 +4,39 @@ The published split where LOSSDSL_DATA (or shared/data beside the repository) ha
 candidate after another as one would write it with PyTorch's own loss, autograd and optimizer, on as many batches of an
 epoch as fit into its seconds; a candidate of the loop trains on as many rows as one of the search. Where others use the
 machine the wall clock says little, so processor time is printed too: what two cores would do with nobody else on them,
-were they busy all the time.
+were they busy all the time. Overhead is the share of the workers' time in which they do not train, whatever the reason:
+sampling, filters, duplicates, the ledger, or waiting for another worker; `still` is the share of the wall time in which
+nothing trains at all.
+
+A candidate of deepmodel or ranknet costs the search fewer rows than the whole epoch by which a plain loop would judge
+it; `rung_study.py` says how well either orders losses, and that is printed beside the ratio of candidates a minute.
+`--only preset` (practical, deepmodel, ranknet) runs one row.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from run import Figure, data_folder
+from rung_study import RUNGS
+from scipy.stats import spearmanr
 
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.models import BiasedMF
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Trainer
+from lossdsl.search import evaluator
 from lossdsl.search.bench import some_users
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
@@ -41,6 +53,7 @@ class Course:
     full: float
     rows: float
     overhead: float
+    still: float
     by_processor: float
     full_by_processor: float
 
@@ -121,6 +134,37 @@ def pace(step: Callable[[int], int], most: int) -> float:
     return done / (time.process_time() - busy)
 
 
+class Meter:
+    """How long something trained while it was open, from the first training on."""
+
+    def __enter__(self) -> Meter:
+        self._lock, self._real = threading.Lock(), evaluator.carry_out
+        self._active, self._since, self._spans = 0, 0.0, []  # type: ignore[var-annotated]
+
+        def timed(bench: Any, job: Any) -> Any:
+            with self._lock:
+                self._active += 1
+                self._since = time.perf_counter() if self._active == 1 else self._since
+            try:
+                return self._real(bench, job)
+            finally:
+                with self._lock:
+                    self._active -= 1
+                    if self._active == 0:
+                        self._spans.append((self._since, time.perf_counter()))
+
+        evaluator.carry_out = timed  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        evaluator.carry_out = self._real
+
+    def until(self, seconds: float) -> float:
+        """Seconds with a training among the first so many (nothing is counted in worker processes)."""
+        end = (self._spans[0][0] if self._spans else 0.0) + seconds
+        return sum(max(0.0, min(b, end) - a) for a, b in self._spans)
+
+
 def course(settings: Settings, data: Dataset, workers: int, seconds: float = SECONDS) -> Course:
     """Run a search and count."""
     with tempfile.TemporaryDirectory() as folder:
@@ -133,8 +177,9 @@ def course(settings: Settings, data: Dataset, workers: int, seconds: float = SEC
             nonlocal busy
             busy = time.process_time() - stop
 
-        run = Path(folder) / "run"
-        search(settings, run_dir=run, data=data, budget=f"{seconds}s", workers=workers, progress=told)
+        run, meter = Path(folder) / "run", Meter()
+        with meter:
+            search(settings, run_dir=run, data=data, budget=f"{seconds}s", workers=workers, progress=told)
         trials = list(read_trials(run))
     trained = [t for t in trials if t.fate == "trained"]
     full = sum(t.why is None for t in trained)
@@ -145,13 +190,31 @@ def course(settings: Settings, data: Dataset, workers: int, seconds: float = SEC
         full / wall,
         sum(t.rows for t in trained) / wall,
         max(0.0, 1 - training / wall),
+        max(0.0, 1 - meter.until(wall) / wall),
         workers * len(trained) / busy,
         workers * full / busy,
     )
 
 
-def run() -> list[Figure]:
-    """Measure and print the table."""
+def correlation(model: str, settings: Settings) -> str:
+    """What the study says of the search's rung and of a plain loop's epoch."""
+    path = Path(__file__).parent / "results" / f"rung_study_{model}.jsonl"
+    if not path.exists():
+        return ""
+    done, training = [json.loads(line) for line in path.read_text().splitlines()], settings.training
+    full, wanted = [row["full"] for row in done], (training.train_rows, training.batch_size, training.lr)
+    rung = next((rung for rung in RUNGS if rung[:3] == wanted), None)
+    if rung is None:
+        return ""
+    ours = [max(row["x".join(map(str, rung))]["values"][: training.epochs]) for row in done]
+    rho = [spearmanr(ours, full).statistic]
+    for plain in RUNGS[:2]:  # at the rate that is usual, and at the best one
+        rho.append(spearmanr([row["x".join(map(str, plain))]["values"][0] for row in done], full).statistic)
+    return "Spearman with full training {:.2f}, a plain epoch {:.2f}, at its best rate {:.2f}".format(*rho)
+
+
+def run(only: str = "") -> list[Figure]:
+    """Measure and print the table, or one row of it."""
     torch.set_num_threads(1)
     folder = data_folder()
     path = folder / "ml100k01-1-5" if folder else None
@@ -163,6 +226,8 @@ def run() -> list[Figure]:
         "deepmodel": for_model(Settings(), "deepmodel"),
         "ranknet": for_model(Settings(), "ranknet"),
     }
+    if only:
+        kinds = {only: kinds[only]}
     figures = []
     print(f"{data.name}, {len(data.train):,} rows, {workers} workers\n")
     for name, settings in kinds.items():
@@ -173,7 +238,8 @@ def run() -> list[Figure]:
         # Per processor second on both sides: candidates of equal work.
         rows = found.rows / found.trained * found.by_processor / workers
         print(f"{name:<10} {found.trained:8.2f} candidates/s ({found.by_processor:.1f} by processor time), "
-              f"{found.full:.2f} of them to the end ({found.full_by_processor:.1f}), overhead {found.overhead:.0%}; "
+              f"{found.full:.2f} of them to the end ({found.full_by_processor:.1f}), "
+              f"overhead {found.overhead:.0%}, still {found.still:.0%}; "
               f"{rows:,.0f} rows a processor second, plain loop {loop:,.0f}")  # fmt: skip
         figures += [
             Figure(f"{name}-trained", found.trained, "candidates/s"),
@@ -181,6 +247,13 @@ def run() -> list[Figure]:
             Figure(f"{name}-full", found.full, "trainings/s"),
             Figure(f"{name}-full-cpu", found.full_by_processor, "trainings/s", f"{workers} cores, by processor time"),
             Figure(f"{name}-rows", rows / loop, "ratio", "rows a processor second of the plain PyTorch loop"),
-            Figure(f"{name}-overhead", found.overhead, "share", "wall time"),
+            Figure(f"{name}-overhead", found.overhead, "share", "the workers' time"),
+            Figure(f"{name}-still", found.still, "share", "wall time"),
         ]
+        if dear:
+            # Per processor second, the plain loop's candidate an epoch over all rows.
+            faster = found.by_processor / workers / (loop / len(data.train))
+            said = correlation(settings.model, settings)
+            print(f"{'':<10} {60 * found.trained:.0f} candidates a minute, {faster:.1f} times the plain loop's; {said}")
+            figures.append(Figure(f"{name}-candidates", faster, "ratio", "a whole epoch of the plain loop"))
     return figures

@@ -68,7 +68,7 @@ class FinalTest:
             seed = bench.settings.seed
             self.validation = with_negatives(data.validation, known, data.items, SAMPLED, seed)
             self.test = with_negatives(data.test, known, data.items, SAMPLED, seed + 1)
-        rows = self.training.train_rows
+        rows = self.training.test_rows
         self.train = some_users(data.train, rows, bench.settings.seed) if 0 < rows < len(data.train) else data.train
         patient = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
         self.recommender: Recommender = recommender or patient
