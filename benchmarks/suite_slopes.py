@@ -12,7 +12,8 @@ from run import Figure
 from lossdsl.lowering import lower
 from lossdsl.recsys.curves import curves
 from lossdsl.recsys.slopes import row_slopes
-from lossdsl.targets.llvm import compile_ir, ir, kernel
+from lossdsl.targets.llvm import compile_ir, kernel
+from lossdsl.targets.llvm_ir import ir
 
 LOSSES = ("bce", "mse", "hinge", "focal", "maxr", "exponential")
 COUNT, ROUNDS = 4096, 200

@@ -2,95 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from fractions import Fraction
 
 from lossdsl.errors import LossError
+from lossdsl.folding import fold
 from lossdsl.program import Step
 from lossdsl.rewrites import BY_OPERATOR, Pattern
 
-ZERO, ONE = Fraction(0), Fraction(1)
 COMMUTES = frozenset({"add", "mul", "min", "max", "eq"})
 
 # Powers up to this one are products. Beyond it a product of many factors loses more digits than `pow` does.
 LONGEST_PRODUCT = 16
-# Constants are exact fractions up to this many bits, and rounded to `_DIGITS` beyond.
-LONGEST_CONSTANT = 1200
-# Constants nearer to 0 than this are taken as this: 0 in every target, but of a sign, and written in a line.
-SMALLEST_CONSTANT = Fraction(1, 10**1300)
 # A rewrite may call for the next one; this many in a row, never seen, would mean that two rows undo each other.
 DEEPEST_REWRITE = 60
-
-_EXACT: dict[str, Callable[..., Fraction]] = {
-    "neg": lambda a: -a, "abs": abs, "sign": lambda a: Fraction((a > 0) - (a < 0)), "relu": lambda a: max(a, ZERO),
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b,
-    "min": min, "max": max, "clamp": lambda a, low, high: min(max(a, low), high),
-    "mix": lambda w, a, b: w * a + (1 - w) * b,
-    "lt": lambda a, b: Fraction(a < b), "le": lambda a, b: Fraction(a <= b), "gt": lambda a, b: Fraction(a > b),
-    "ge": lambda a, b: Fraction(a >= b), "eq": lambda a, b: Fraction(a == b),
-}  # fmt: skip
-
-
-# Constants that are no fractions are taken to this many digits, so that a chain of them is still right to the last
-# digit of a double.
-_DIGITS = Context(prec=80, traps=[InvalidOperation, DivisionByZero, Overflow])
-
-
-def _log(x: Decimal) -> Decimal:
-    if x <= 0:
-        raise InvalidOperation
-    return x.ln(_DIGITS)
-
-
-def _exp(x: Decimal) -> Decimal:
-    if x > 1000:
-        raise Overflow  # beyond the doubles, and e^1000000 as a fraction would take seconds
-    return max(x, Decimal(-10000)).exp(_DIGITS)
-
-
-def _add(a: Decimal | int, c: Decimal) -> Decimal:
-    return _DIGITS.add(Decimal(a), c)
-
-
-def _log1p(x: Decimal) -> Decimal:
-    return x - x * x / 2 if abs(x) < Decimal("1e-40") else _log(_add(1, x))
-
-
-def _expm1(x: Decimal) -> Decimal:
-    return x + x * x / 2 if abs(x) < Decimal("1e-40") else _add(-1, _exp(x))
-
-
-def _sigmoid(x: Decimal) -> Decimal:
-    small = _exp(-abs(x))
-    return _DIGITS.divide(small if x < 0 else Decimal(1), _add(1, small))
-
-
-_ROUNDED: dict[str, Callable[..., Decimal]] = {
-    "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p,
-    "sqrt": lambda x: x.sqrt(_DIGITS), "sigmoid": _sigmoid,
-    "logsigmoid": lambda x: min(x, Decimal(0)) - _log1p(_exp(-abs(x))),
-    "tanh": lambda x: _DIGITS.divide(_expm1(-2 * abs(x)), _add(1, _exp(-2 * abs(x)))) * (-1 if x > 0 else 1),
-    "pow": lambda x, y: _exp(_DIGITS.multiply(y, _log(x))) if x else Decimal(0),
-}  # fmt: skip
-
-
-def _decimal(x: Fraction) -> Decimal:
-    return _DIGITS.divide(Decimal(x.numerator), Decimal(x.denominator))
-
-
-def _root(x: Fraction) -> Fraction | None:
-    if x < 0:
-        return None
-    root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
-    return root if root * root == x else None
-
-
-def _short(x: Fraction) -> str:
-    # Python refuses to write out an integer of thousands of digits.
-    small = max(x.numerator.bit_length(), x.denominator.bit_length()) < 64
-    return str(x) if small and len(str(x)) < 20 else f"{_decimal(x):.6g}"
 
 
 class Builder:
@@ -225,7 +149,7 @@ class Builder:
         """Constants and neutral elements. `0*x` stays where x may be no number, so the domain stays too."""
         c = [self.steps[a].constant for a in args]
         if None not in c:
-            return self._constant_fold(op, c)  # type: ignore[arg-type]
+            return self.constant(fold(op, c))  # type: ignore[arg-type]
         if op == "mul":
             for at in (0, 1):
                 if c[at] == 1:
@@ -272,27 +196,6 @@ class Builder:
                     return self.constant(known)
                 return args[0] if known >= 0 else self.emit("neg", args[0])
         return None
-
-    def _constant_fold(self, op: str, c: list[Fraction]) -> int | None:
-        if op == "select":
-            return self.constant(c[1] if c[0] else c[2])
-        try:
-            if op in _EXACT:
-                result = _EXACT[op](*c)
-            elif op == "pow" and c[1].denominator == 1 and abs(c[1]) <= 64:
-                result = c[0] ** int(c[1])
-            elif op == "sqrt" and (root := _root(c[0])) is not None:
-                result = root
-            else:
-                result = Fraction(_ROUNDED[op](*map(_decimal, c)))
-            if result.numerator.bit_length() + result.denominator.bit_length() > LONGEST_CONSTANT:
-                result = Fraction(_decimal(result))
-            if result and abs(result) < SMALLEST_CONSTANT:
-                result = SMALLEST_CONSTANT if result > 0 else -SMALLEST_CONSTANT
-            result.numerator / result.denominator  # beyond the range of a double it raises
-            return self.constant(result)
-        except (ArithmeticError, ValueError) as error:
-            raise LossError(f"{op} of {', '.join(map(_short, c))} is no finite number") from error
 
     def _finite(self, step: int) -> bool:
         """Whether a step is a finite number for every finite input, so that a factor zero may drop it."""

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from lossdsl.builder import LONGEST_PRODUCT, ZERO, Builder
+from lossdsl.builder import LONGEST_PRODUCT, Builder
 from lossdsl.errors import LossError, Span
+from lossdsl.folding import ZERO
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, names, walk
 from lossdsl.program import Axis, Program, Step, reachable
 from lossdsl.slopes import Slopes
