@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from xml.sax.saxutils import escape
 
 from lossdsl.curves import Curve, Curves
@@ -37,8 +38,8 @@ def panel(curves: Curves, quantity: str) -> str:
     ('<svg', 7, 4)
     """
     leading = curves.leading()
-    low, high = leading.frame(quantity)
     unit = leading.unit(quantity)
+    low, high = _frame(curves, quantity)
     to_unit = scale(low, high, unit)
     across = scale(*curves.ends)
 
@@ -60,7 +61,7 @@ def panel(curves: Curves, quantity: str) -> str:
         parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{write(tick)}</text>')
     first = curves.names[0] if curves.curves else ""
     for curve in sorted(curves.curves, key=lambda c: c.name == first):
-        style = CLASSES[curve.label] + ("" if curve.name == first else " beside")
+        style = CLASSES[curve.label] if curve.name == first else _beside(curve.label)
         parts.append(f'<path clip-path="url(#frame)" class="{style}" d="{_line(curve, quantity, x, y, (low, high))}"/>')
     axis = curves.across
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{axis}</text>')
@@ -72,6 +73,19 @@ def panel(curves: Curves, quantity: str) -> str:
         f'role="img"><title>{escape(quantity)} along {escape(axis)}</title><style>{escape(STYLE)}</style>'
         f'<clipPath id="frame">{frame}</clipPath>{"".join(parts)}</svg>'
     )
+
+
+def _frame(curves: Curves, quantity: str) -> tuple[float, float]:
+    """The first loss fills at least a third; what stands beside it is shown as far as that leaves room."""
+    leading = curves.leading()
+    low, high = leading.frame(quantity)
+    if leading.unit(quantity) is not None or len(curves.names) == 1:
+        return low, high
+    others = replace(curves, curves=tuple(c for c in curves.curves if c.name != curves.names[0]))
+    under, over = others.frame(quantity)
+    blank = 0.05 * (over - under)  # a frame ends a little outside of what it shows
+    room = high - low
+    return max(min(low, under + blank), low - room), min(max(high, over - blank), high + room)
 
 
 def _line(curve: Curve, quantity: str, x: Scale, y: Scale, frame: tuple[float, float]) -> str:
@@ -89,13 +103,18 @@ def _line(curve: Curve, quantity: str, x: Scale, y: Scale, frame: tuple[float, f
     return "".join(steps)
 
 
+def _beside(label: int | None) -> str:
+    """How the second loss is drawn: of pairs in a colour of its own, since no label needs it."""
+    return f"{CLASSES[label] if label is not None else 'nil'} beside"
+
+
 def _legend(curves: Curves) -> list[str]:
     words = {1: "label 1", 0: "label 0", None: "pair" if curves.pairwise else "any label"}
     parts = []
     right = WIDTH - RIGHT
     entries = [(CLASSES[label], words[label]) for label in curves.labels]
     if len(curves.names) > 1:
-        entries.append(("beside zero", ", ".join(curves.names[1:])))
+        entries.append((_beside(None) if curves.labels == (None,) else "beside zero", ", ".join(curves.names[1:])))
     for style, text in reversed(entries):
         shown = text if len(text) <= 24 else text[:23] + "…"
         parts.append(f'<text x="{right}" y="18" text-anchor="end">{escape(shown)}</text>')

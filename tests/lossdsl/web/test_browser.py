@@ -108,7 +108,8 @@ def test_type_break_mend(page: Page, width: int) -> None:
     assert "refuted" in row.text and row.find_element(By.CSS_SELECTOR, ".witness").text.startswith("label = 1, pred = ")
     page.type("-label*log(pred) - (1-label)*lg(1-pred)")
     page.verdict("Cannot be read.")
-    assert "unknown function `lg`" in page.find("#verdict").text.replace("Unknown", "unknown")
+    assert "unknown function lg" in page.find("#verdict").text.replace("Unknown", "unknown")
+    assert page.find("#verdict p code").text == "lg"
     assert page.find("#formula").get_attribute("aria-invalid") == "true"
     # the caret stands under the two characters, on the screen as in the text
     lines = page.find("#verdict pre").get_attribute("textContent").split("\n")
@@ -119,6 +120,24 @@ def test_type_break_mend(page: Page, width: int) -> None:
     assert page.find("#formula").get_attribute("aria-invalid") is None
     assert page.driver.execute_script("return document.documentElement.scrollWidth") == width
     assert page.complaints() == []
+
+
+@pytest.mark.parametrize(
+    "text, mended",
+    [
+        ("-log(sigmod(score))", "-log(sigmoid(score))"),
+        ("−log(σ(score))", "-log(sigmoid(score))"),
+        ("a*abs(pred-label)^b", "a*abs(pred-label)^b where a = 1, b = 1"),
+    ],
+)
+def test_what_a_hint_says_is_written_by_a_button(page: Page, text: str, mended: str) -> None:
+    page.open()
+    page.type(text)
+    page.verdict("Cannot be read.")
+    page.find("#verdict .fix").click()
+    page.verdict("invalid" if "label" not in text else "valid")
+    assert page.find("#formula").get_attribute("value") == mended
+    assert page.driver.switch_to.active_element.get_attribute("id") == "formula"
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lossdsl.curves import Curve, Curves, trace
-from lossdsl.web.picture import HEIGHT, WIDTH, panel
+from lossdsl.web.picture import HEIGHT, WIDTH, _frame, panel
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -55,3 +55,18 @@ def test_a_gap_stays_a_gap() -> None:
     curves = Curves("pred", False, (Curve("a", 1, x, np.array([0.0, np.nan, 1.0, 2.0]), x),))
     path = re.search(r'class="one" d="([^"]+)"', panel(curves, "value"))
     assert path is not None and path.group(1).count("M") == 2
+
+
+def test_what_stands_beside_is_in_the_frame_and_leaves_room() -> None:
+    small = Curve("a", 1, np.linspace(0, 1, 101), np.linspace(0, 1, 101), np.zeros(101))
+    for times, share in ((2, 2), (50, 2), (0.5, 1)):
+        other = Curve("b", 1, small.x, times * small.value, small.slope)
+        alone = _frame(Curves("pred", False, (small,)), "value")
+        low, high = _frame(Curves("pred", False, (small, other)), "value")
+        assert low <= alone[0] and high >= alone[1]
+        assert (high - low) / (alone[1] - alone[0]) == pytest.approx(share, rel=0.1)
+
+
+def test_a_pair_beside_a_pair_has_another_colour() -> None:
+    text = panel(trace("-log(0.1 + sigmoid(score))", "bpr", pairwise=True), "value")
+    assert 'class="all" d=' in text and text.count('class="nil beside" d=') == 2
