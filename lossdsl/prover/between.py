@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from lossdsl.grammar.tree import Apply, Name, Node, Number, names, walk
-from lossdsl.prover import soft_boxes
+from lossdsl.prover import composition, soft_boxes
 from lossdsl.prover.limits import Budget, Undecided
 from lossdsl.prover.plane import Plane
 from lossdsl.prover.points import compare
@@ -30,6 +30,7 @@ DIFFERENCE = Apply("sub", (Apply("mul", (Number(Fraction(2)), Name("pred"))), ON
 """pred - label, in t."""
 AS_CURVE = ("domain", "gradient", "convex_pred")
 BY_DIFFERENCE = "exact algebra in the difference of pred and label"
+BY_PARTS = "sums, maxima and compositions of convex parts"
 BY_BOXES = "boxes of labels and predictions"
 
 
@@ -69,6 +70,9 @@ def settle(found: Findings, open_: list[str], root: Node, parameters: dict[str, 
         except Undecided:
             return False
 
+    for name, in_score in (("convex_pred", False), ("convex_score", True)):
+        if undecided(name) and composition.convex(Plane(root, parameters, in_score)):
+            prove(name, f"the slope in {'score' if in_score else 'pred'} never falls, at any label", BY_PARTS)
     if undecided("uses_pred") and asked(soft_boxes.uses_pred):
         prove("uses_pred", "the slope is not zero throughout at any label", BY_BOXES)
     if undecided("no_dead_zone") and asked(soft_boxes.no_dead_zone):

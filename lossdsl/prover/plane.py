@@ -70,7 +70,8 @@ class Plane:
         for i in self.order:
             term = self.terms.items[i]
             if term.op == "const":
-                self._constants[i] = span_of(term, [], ALL, {}), POINT, POINT
+                assert term.value is not None
+                self._constants[i] = constant(term.value), POINT, POINT
         self.kinked = False
         """Whether a kink may run through the box that was looked at last."""
         self.pred = self._leaf("pred")
@@ -89,6 +90,11 @@ class Plane:
     def unbroken(self) -> bool:
         """Whether no part can jump."""
         return not any(self.terms.items[i].op in ("sign", "select") for i in self.order)
+
+    def share(self, i: int, leaf: int | None = None) -> bool:
+        """Whether a term is pred or 1 - pred; or another leaf, or 1 less that."""
+        term, leaf = self.terms.items[i], self.pred if leaf is None else leaf
+        return i == leaf or (term.op == "add" and self._rest(term.args, leaf))
 
     def slope(self, box: Box) -> Span:
         """An interval around all slopes in a box, wherever there is one."""
@@ -292,10 +298,18 @@ def _chain(value: Span, first: Span, second: Span, inner: Jet) -> Jet:
 
 def _power(a: Span, factor: fmpq, q: fmpq) -> Span:
     """factor a^q."""
-    scale = span_of(Term("const", value=factor), [], ALL, {}) if factor.q != 1 else (float(int(factor.p)),) * 2
+    scale = constant(factor)
     if factor == 0 or q == 0:
-        return (0.0, 0.0) if factor == 0 else (scale[0], scale[1])
-    return times((scale[0], scale[1]), a if q == 1 else span_of(Term("power", (0,), value=q), [a], ALL, {}))
+        return scale
+    return times(scale, a if q == 1 else span_of(Term("power", (0,), value=q), [a], ALL, {}))
+
+
+def constant(value: fmpq) -> Span:
+    """A number as an interval: a single float, where it is one."""
+    low, high = span_of(Term("const", value=value), [], ALL, {})
+    middle = float(int(value.p)) if value.q == 1 and abs(value) < 2**53 else (low + high) / 2
+    exact = abs(middle) < inf and fmpq(*middle.as_integer_ratio()) == value
+    return (middle, middle) if exact else (low, high)
 
 
 def plus(a: Span, b: Span) -> Span:
