@@ -109,6 +109,7 @@ class Curve:
             n = int(term.value)
             return Quotient(self.table.fold(args[0].n ** n), self.table.fold(args[0].d ** n), args[0].sign**n)
         if term.op == "log":
+            # For the message alone: the parts are positive, and `_log` sees that the argument is their product.
             if self.sign(args[0], "the argument of a log") != 1:
                 raise Rejected("the argument of a log is not positive")
             return self._log(args[0], self._parts(i, 0))
@@ -224,6 +225,7 @@ class Curve:
         sign = self.sign(u, "the base of a power")
         if sign == 0 and q > 0:
             return Quotient(ZERO, ONE)
+        # For the message alone, as for logs.
         if sign != 1:
             raise Rejected("the base of a power is not positive")
         factor = Quotient(whole(q.numerator), whole(q.denominator))

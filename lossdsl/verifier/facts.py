@@ -208,6 +208,7 @@ class Facts:
         places = [fraction(cut) for cut in cuts]
         bounds = [self.left.low, *places, self.right.high]
         inner = [self.left.high, *places, self.right.low]
+        # For the message alone: pieces that run back and forth from one end to the other cover the cell all the same.
         if any(not a < b for a, b in zip(inner, inner[1:])):
             raise Rejected("the cuts do not follow one another inside the cell")
         signs = set()
@@ -218,12 +219,14 @@ class Facts:
             elif rule == "root":
                 signs.add(self._next_to_root(f, i == 0, i == len(cuts), low, high))
             elif rule == "end":
+                # For the message alone: elsewhere a sign would be shown up to 1, which is more than the piece.
                 if (i > 0 or self.left != START) and (i < len(cuts) or self.right != END):
                     raise Rejected("this piece does not touch 0 or 1")
                 at_one = not (i == 0 and self.left == START)
                 signs.add(sign_towards_end(self.table, f, 1 - low if at_one else high, at_one))
             else:
                 raise Malformed("a piece is shown by box, root or end")
+            # Two signs cannot be: neighbours share a cut, on which both have shown theirs.
             if len(signs) > 1 or 0 in signs:
                 raise Rejected(f"intervals do not show one sign from {float(low):.6g} to {float(high):.6g}")
         return signs.pop()
