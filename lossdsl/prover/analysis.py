@@ -11,11 +11,12 @@ from typing import TypeVar
 from flint import fmpq
 
 from lossdsl.grammar.tree import Node
-from lossdsl.prover.cells import Piece, Ranges, axis_ends, cut
+from lossdsl.prover.cells import Ranges, axis_ends, cut
 from lossdsl.prover.ends import PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.field import Element, Field, RetryWithRoot
 from lossdsl.prover.jets import Along, Jets, curve_along, slope_along
 from lossdsl.prover.limits import Budget, Undecided, Undefined
+from lossdsl.prover.pieces import Piece
 from lossdsl.prover.points import Point, between, by_place, compare, rational_point
 from lossdsl.prover.polynomials import only_x
 from lossdsl.prover.signs import Balls, Part, Signs

@@ -6,7 +6,6 @@ at as well: log(abs(pred - 1/2)) is fine on both sides of 1/2 and undefined ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +14,7 @@ from flint import fmpq
 from lossdsl.prover.field import Element, Field
 from lossdsl.prover.jets import Along, Jets
 from lossdsl.prover.limits import MAX_CELLS, MAX_DEGREE, Undecided, Undefined
+from lossdsl.prover.pieces import Piece, piece_order
 from lossdsl.prover.points import (
     MINUS_INFINITY,
     ONE_END,
@@ -35,24 +35,6 @@ Ranges = dict[str, tuple[fmpq, "fmpq | None"]]
 JUMPING = frozenset({"sign", "select"})
 Outcome = tuple[Point, Point, Element, int, bool]
 """A stretch, the value there, the sign that was gone by, and whether it is that sign everywhere on the stretch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """An open interval, or a single place (`low is high`), and the loss there.
-
-    `picks` says which way each max, abs, if, ... goes there, as the sign that it goes by; None where more than one way
-    was taken.
-    """
-
-    low: Point
-    high: Point
-    value: Element
-    picks: Mapping[int, int] | None = None
-
-    @property
-    def is_place(self) -> bool:
-        return self.low is self.high
 
 
 @dataclass(slots=True)
@@ -150,7 +132,7 @@ class _Cutter:
             value = cell.values[self.terms.root]
             assert value is not None
             pieces.append(Piece(cell.low, cell.high, value, cell.picks))
-        return self._merge(sorted(pieces, key=_piece_order))
+        return self._merge(sorted(pieces, key=piece_order))
 
     def _advance(self, cell: _Cell) -> list[_Cell] | None:
         """Works through the terms of a cell until it is done (None) or falls apart."""
@@ -391,20 +373,3 @@ def _decider(term: Term) -> tuple[int, ...]:
 def _somewhere(part: Part) -> Point:
     """A place in a part, rational where there is a choice."""
     return part.low if part.low is part.high else rational_point(between(part.low, part.high))
-
-
-def _piece_order(piece: Piece) -> Any:
-    return _Order(piece)
-
-
-class _Order:
-    """Sorts pieces along the axis: a place comes before the interval that begins there."""
-
-    __slots__ = ("piece",)
-
-    def __init__(self, piece: Piece) -> None:
-        self.piece = piece
-
-    def __lt__(self, other: _Order) -> bool:
-        order = compare(self.piece.low, other.piece.low)
-        return order < 0 or (order == 0 and self.piece.is_place and not other.piece.is_place)

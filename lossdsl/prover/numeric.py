@@ -151,7 +151,10 @@ class Chart:
                 if c is not None:
                     acc = acc + c
             if low:
-                acc = acc * power(t, low)
+                raised = known.get((-1, low))
+                if raised is None:
+                    raised = known[-1, low] = power(t, low)
+                acc = acc * raised
             for factor in powers:
                 i, e = factor
                 if e == 1:
@@ -209,8 +212,13 @@ class Chart:
             return n
         return n / self.poly(a.d, t, kernels)
 
-    def kernels(self, t: Any, needed: tuple[int, ...] | None = None) -> list[Any]:
-        """The values of the field's kernels at t, by place: of those in `needed`, or of all."""
+    def kernels(
+        self, t: Any, needed: tuple[int, ...] | None = None, exponents: dict[int, Any] | None = None
+    ) -> list[Any]:
+        """The values of the field's kernels at t, by place: of those in `needed`, or of all.
+
+        What stands in exponentials goes into `exponents`, where that is wanted.
+        """
         kinds = self.field.kernels
         values: list[Any] = [None] * len(kinds)
         for i in range(len(kinds)) if needed is None else needed:
@@ -220,7 +228,10 @@ class Chart:
                 values[i] = number  # folded into coefficients already
             elif kernel.kind == "exp":
                 assert kernel.inner is not None
-                values[i] = self.element(kernel.inner, t, values).exp()
+                inner = self.element(kernel.inner, t, values)
+                values[i] = inner.exp()
+                if exponents is not None:
+                    exponents[i] = inner
             else:
                 u = self.poly(kernel.poly, t, values)
                 if kernel.kind == "log":
@@ -244,26 +255,19 @@ class Chart:
         exponentials = self.plan(f)[2]
         if not exponentials:
             return ()
-        values = self.kernels(t, self.plan(f)[1])
-        out = []
-        for i in exponentials:
-            inner = self.field.kernels[i].inner
-            assert inner is not None
-            if _first(self.element(inner, t, values)) > 1:
-                out.append(i)
-        return tuple(out)
+        inner: dict[int, Any] = {}
+        self.kernels(t, self.plan(f)[1], inner)
+        return tuple(i for i in exponentials if _first(inner[i]) > 1)
 
     def scaled(self, f: Poly, t: Any, flips: tuple[int, ...]) -> Any:
         """A positive multiple of a polynomial at t: divided by the highest powers of the exponentials in `flips`."""
-        kernels = self.kernels(t, self.plan(f, flips)[1])
         if not flips:
-            return self.poly(f, t, kernels)
-        small = list(kernels)
+            return self.poly_value(f, t)
+        inner: dict[int, Any] = {}
+        kernels = self.kernels(t, self.plan(f, flips)[1], inner)
         for i in flips:
-            inner = self.field.kernels[i].inner
-            assert inner is not None
-            small[i] = (-self.element(inner, t, kernels)).exp()
-        return self.poly(f, t, small, flips)
+            kernels[i] = (-inner[i]).exp()
+        return self.poly(f, t, kernels, flips)
 
     def sized(self, a: Element, t: Any) -> Any:
         """An element at t, by way of quotients that do not overflow where exponentials are large."""

@@ -155,6 +155,33 @@ def univariate_mirrored(f: Poly) -> fmpz_poly:
     return univariate(f)(_ONE_LESS_X)
 
 
+def same_sign(row: fmpz_poly) -> int | None:
+    """The sign of all coefficients, if they share one."""
+    positive = negative = False
+    for c in row.coeffs():
+        if c > 0:
+            positive = True
+        elif c < 0:
+            negative = True
+    return None if positive == negative else 1 if positive else -1
+
+
+def spread(f: Poly) -> Poly:
+    """The numerator of f at x = u/(1+u), u > 0 standing for x in (0,1), kernels left as they are; written in x.
+
+    >>> spread(1 - X)
+    1
+    """
+    degree = f.degrees()[0]
+    rows: dict[int, dict[tuple[int, ...], int]] = {}
+    for monomial, c in terms_of(f):
+        rows.setdefault(int(monomial[0]), {})[(0, *monomial[1:])] = c
+    total = NIL
+    for e, row in rows.items():
+        total = total + RING.from_dict(row) * X**e * (1 + X) ** (degree - e)
+    return total
+
+
 def multivariate(f: fmpz_poly) -> Poly:
     """The inverse of `univariate`."""
     return RING.from_dict({(i, *_FLAT): int(c) for i, c in enumerate(f.coeffs()) if c != 0})

@@ -9,11 +9,11 @@ from flint import arb, fmpq
 
 from lossdsl.grammar.tree import Apply, Name, Node, Number, walk
 from lossdsl.prover.analysis import Analysis, Side
-from lossdsl.prover.cells import Piece
 from lossdsl.prover.extremes import largest_slope, limit
 from lossdsl.prover.field import Element
 from lossdsl.prover.limits import Undecided
 from lossdsl.prover.numeric import precision
+from lossdsl.prover.pieces import Piece
 from lossdsl.prover.places import decimal, exact, readable
 from lossdsl.prover.points import Point, between, compare, rational_point
 from lossdsl.prover.signs import Part

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flint import arb, fmpq, fmpz_poly
+from flint import arb, fmpq
 
 from lossdsl.prover.borders import Border
 from lossdsl.prover.constants import vanishes_at
@@ -28,17 +28,15 @@ from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.places import inside as probes_between
 from lossdsl.prover.points import Point, algebraic_roots, between, by_place, compare, rational_point
 from lossdsl.prover.polynomials import (
-    NIL,
-    RING,
     Poly,
     PolyKey,
     Sparse,
-    X,
     mirrored_terms,
     only_x,
     poly_key,
+    same_sign,
     sparse_terms,
-    terms_of,
+    spread,
     univariate,
     univariate_mirrored,
 )
@@ -268,9 +266,9 @@ class Signs:
         if self.score:
             x_sign = 1 if low.side == 0 and low.low >= 0 else -1 if high.side == 0 and high.high <= 0 else 0
         if x_sign > 0 and only_x(f):
-            sign = _same_sign(univariate(f))
+            sign = same_sign(univariate(f))
             if sign is None and not self.score:
-                sign = _same_sign(univariate_mirrored(f))
+                sign = same_sign(univariate_mirrored(f))
             if sign is not None or self.score or not self._unbounded():
                 return sign
         sign = self._one_sign(sparse_terms(f), x_sign, low, high)
@@ -364,33 +362,6 @@ class Signs:
                 raise
         self.short = self.short or found[1]
         return found[0]
-
-
-def _same_sign(row: fmpz_poly) -> int | None:
-    """The sign of all coefficients, if they share one."""
-    positive = negative = False
-    for c in row.coeffs():
-        if c > 0:
-            positive = True
-        elif c < 0:
-            negative = True
-    return None if positive == negative else 1 if positive else -1
-
-
-def spread(f: Poly) -> Poly:
-    """The numerator of f at x = u/(1+u), u > 0 standing for x in (0,1), kernels left as they are; written in x.
-
-    >>> spread(1 - X)
-    1
-    """
-    degree = f.degrees()[0]
-    rows: dict[int, dict[tuple[int, ...], int]] = {}
-    for monomial, c in terms_of(f):
-        rows.setdefault(int(monomial[0]), {})[(0, *monomial[1:])] = c
-    total = NIL
-    for e, row in rows.items():
-        total = total + RING.from_dict(row) * X**e * (1 + X) ** (degree - e)
-    return total
 
 
 def _depth(q: fmpq, score: bool) -> int:

@@ -14,9 +14,10 @@ from fractions import Fraction
 from flint import fmpq
 
 from lossdsl.grammar.tree import Node
-from lossdsl.prover.cells import Piece, Ranges, cut
+from lossdsl.prover.cells import Ranges, cut
 from lossdsl.prover.field import Element, Field, RetryWithRoot
 from lossdsl.prover.limits import Budget, Undecided, Undefined
+from lossdsl.prover.pieces import Piece
 from lossdsl.prover.signs import Signs
 from lossdsl.prover.terms import Terms, specialise
 from lossdsl.report import OPEN, PROVED, Finding

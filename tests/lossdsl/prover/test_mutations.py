@@ -48,7 +48,7 @@ def first_term(self: Any, terms: Any, x_sign: int, low: Any, high: Any) -> int:
 def one_term(patch: pytest.MonkeyPatch) -> None:
     """Structure goes by the first term, with kernels or without."""
     patch.setattr(signs.Signs, "_one_sign", first_term)
-    patch.setattr(signs, "_same_sign", lambda row: 1 if row[row.degree()] > 0 else -1)
+    patch.setattr(signs, "same_sign", lambda row: 1 if row[row.degree()] > 0 else -1)
 
 
 def no_sweep(self: Any, *args: Any) -> None:

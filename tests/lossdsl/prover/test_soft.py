@@ -11,8 +11,8 @@ from lossdsl.lowering import lower
 from lossdsl.prover import soft
 from lossdsl.prover.cells import cut
 from lossdsl.prover.field import Field
-from lossdsl.prover.polynomials import UNIT, X
-from lossdsl.prover.signs import Signs, spread
+from lossdsl.prover.polynomials import UNIT, X, spread
+from lossdsl.prover.signs import Signs
 from lossdsl.prover.terms import specialise
 from lossdsl.report import Report
 from lossdsl.targets.numpy import evaluate
