@@ -195,6 +195,28 @@ class Trainer:
         """A copy of all that a restart needs."""
         return State(self.engine.arrays(), self.number)
 
+    def again(self, start: State, loss: Any, l2: float) -> None:
+        """Begins anew from a state, with another loss and L2: what a new trainer gives, without making one.
+
+        >>> from lossdsl.recsys.data import load
+        >>> from lossdsl.recsys.settings import Settings
+        >>> from lossdsl.recsys.trainer import Trainer
+        >>> data = load("demo")
+        >>> one, other = (Trainer(loss, data, Settings(dim=4, l2=l2)) for loss, l2 in (("bce", 0.0), ("mse", 1e-3)))
+        >>> start = one.state()
+        >>> one.epoch()
+        >>> one.again(start, "mse", 1e-3)
+        >>> one.epoch(), other.epoch()
+        (None, None)
+        >>> one.state().digest == other.state().digest
+        True
+        """
+        if self.engine.name == "torch":
+            raise LossError("the torch engine's optimizer keeps the L2 that it was made with; make a new trainer")
+        self.settings = self.engine.settings = replace(self.settings, l2=l2)
+        self.load(start)
+        self.use(loss)
+
     def load(self, state: State) -> None:
         """Goes back to a state, of either engine."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.negatives import Known, full_ranking
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
-from lossdsl.recsys.trainer import Diverged, Trainer
+from lossdsl.recsys.trainer import Diverged, State, Trainer
 from lossdsl.search.folds import blind, protocol_folds, with_negatives
 from lossdsl.search.settings import Settings
 
@@ -149,6 +150,7 @@ class Bench:
         # Where torch trains, threads would wait for one another; the other engines let go of the interpreter.
         start = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
         self.engine: str = Trainer(start, self.data, self.recommender).engine.name
+        self._kept = threading.local()
         assert self.recommender.metric is not None
         self.metric: str = self.recommender.metric
 
@@ -201,9 +203,22 @@ class Bench:
         parts = np.split(trainer.scores(self._together), self._cuts)
         return [metrics.compute(self.metric, rows, part) for rows, part in zip(self.evaluations, parts)]
 
+    def _fresh(self, objective: Objective, l2: float, seed: int) -> Trainer:
+        """A trainer at its start. A thread keeps that of the search's own seed: a new one costs as much as an epoch."""
+        if seed != self.settings.seed or self.engine != "fused":
+            return Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
+        kept: tuple[Trainer, State] | None = getattr(self._kept, "trainer", None)
+        if kept is None:
+            trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
+            self._kept.trainer = (trainer, trainer.state())
+            return trainer
+        trainer, start = kept
+        trainer.again(start, objective, l2)
+        return trainer
+
     def fit(self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf) -> Fit:
         """One training from a fresh recommender to its early stop."""
-        trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
+        trainer = self._fresh(objective, l2, seed)
         history: list[list[float]] = []
         top, since, rows, note = -np.inf, 0, 0, ""
         for epoch in range(self.recommender.epochs):

@@ -103,3 +103,18 @@ def test_drawn_users_come_whole(data: Dataset) -> None:
         assert (rows.user == user).sum() == (data.train.user == user).sum()
     assert len(np.unique(few_users(data.train, 7, 0).user)) == 7
     assert few_users(data.train, 0, 0) is data.train
+
+
+@pytest.mark.parametrize("model", ["biasedmf", "deepmodel", "ranknet"])
+def test_a_trainer_that_is_used_again_gives_what_a_new_one_gives(model: str, data: Dataset) -> None:
+    settings = tuned(for_model(Settings(), model), "training.layers=[8]", "training.train_rows=800")
+    bench = Bench(data, settings)
+    losses = ("-logsigmoid(score)", "exp(-score)") if model == "ranknet" else (BCE, "(label-pred)^2")
+    jobs = [Job(loss, (1e-5, 1e-2), (0,)) for loss in (*losses, losses[0])]
+    # In between, one that leaves nothing but NaN behind.
+    found = [bench.run(jobs[0]), bench.run(Job("sqrt(-1 - score^2)", (0.0,), (0,)))]
+    found += [bench.run(job) for job in jobs[1:]]
+    alone = [Bench(data, settings).run(job) for job in jobs]
+    assert found[1].note
+    assert [one.reward for one in (found[0], *found[2:])] == [one.reward for one in alone]
+    assert alone[0].reward != alone[1].reward
