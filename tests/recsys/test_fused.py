@@ -98,6 +98,7 @@ def test_the_other_models_train_alike(model: str, dtype: str, limit: float) -> N
         ("hinge", replace(plain, dropout=0.0)),
         ("mse", replace(plain, pairs=model == "deepmodel")),
         ("focal", replace(plain, clip=0.01, l2_in_loss=0.02)),
+        ("bce", replace(plain, l2_in_loss=0.02)),
     ):
         assert distance(loss, chosen, made()) < limit
 
@@ -158,6 +159,13 @@ def test_deepmodel_leaves_out_a_last_batch_of_one_row() -> None:
     two.epoch()
     assert one.state().arrays["stack.1.num_batches_tracked"] == two.state().arrays["stack.1.num_batches_tracked"] == 3
     np.testing.assert_allclose(one.scores("test"), two.scores("test"), rtol=1e-9, atol=1e-12)
+
+
+def test_ranknet_trains_on_a_last_batch_of_one_row() -> None:
+    chosen = Settings(
+        "ranknet", dim=2, layers=(4,), dtype="float64", lr=0.1, batch_size=23, optimizer="gd", pairs=False
+    )  # 70 = 3 * 23 + 1
+    assert distance("bce", chosen, made()) < 1e-9
 
 
 @pytest.mark.parametrize("model", ["deepmodel", "ranknet"])
