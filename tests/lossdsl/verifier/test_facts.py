@@ -142,6 +142,19 @@ def test_a_power_of_the_log_that_peaks_inside_the_piece() -> None:
             sign_towards_end(TABLE, read("x"), wide, False)
 
 
+@pytest.mark.parametrize(("text", "log", "at_one"), [("10*x-1", "k0", False), ("-10*x+9", "k1", True)])
+def test_a_leading_term_has_to_outweigh_the_others(text: str, log: str, at_one: bool) -> None:
+    from lossdsl.verifier.ends import sign_towards_end
+
+    # Negative next to the end, zero at a tenth from it.
+    assert sign_towards_end(TABLE, read(text), Fraction(1, 16), at_one) == -1
+    with pytest.raises(Rejected, match="outweigh"):
+        sign_towards_end(TABLE, read(text), Fraction(1, 8), at_one)
+    # Odd powers of the log are negative.
+    for power, sign in ((1, -1), (2, 1), (3, -1)):
+        assert sign_towards_end(TABLE, read(f"{log}^{power}"), Fraction(1, 8), at_one) == sign
+
+
 def test_a_sum_looks_back_only() -> None:
     for i in (0, 1, -1, True):
         with pytest.raises((Rejected, Malformed)):
