@@ -83,8 +83,8 @@ def _fill(address: int, code: Any, constant: Any, regs: Any, span: float, cells:
             cells[label, k, 0] = left
             cells[label, k, 1] = right - left
             straight = abs((left + right) / 2 - middle) <= 1e-4 * abs(middle) + 1e-6 * scale
-            # A float32 overflow of an edge is a cell for the tape, too.
-            finite = np.isfinite(cells[label, k, 0]) and np.isfinite(cells[label, k, 1])
+            # A float32 overflow of an edge is a cell for the tape, too; an infinite middle is as far as it may miss.
+            finite = np.isfinite(cells[label, k, 0]) and np.isfinite(cells[label, k, 1]) and np.isfinite(middle)
             if not (straight and finite and 0 < k < count - 1):
                 cells[label, k, 0] = np.nan
                 cells[label, k, 1] = np.nan

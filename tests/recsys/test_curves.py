@@ -54,3 +54,20 @@ def test_float64_has_no_table() -> None:
 def test_outside_the_table_is_left_to_the_tape() -> None:
     made = curves(lower(parse("bce"), axis="score"))
     assert np.isnan(made.cells[:, [0, -1]]).all()
+
+
+# Steep enough for a cell to miss it by some 3e-4; a pole in the very middle of a cell, where the slope is infinite.
+@pytest.mark.parametrize("text", ["-logsigmoid(5*score)", "1/(score - 0.0048828125)"])
+def test_a_cell_that_is_not_quite_straight_is_left_to_the_tape(text: str) -> None:
+    made = curves(lower(parse(text), axis="score"))
+    score = np.random.default_rng(0).uniform(-SPAN, SPAN, 5000)
+    table, exact = look_up(made, score, 1), evaluate(made.tape, score, 1.0)
+    answered = np.isfinite(table)
+    assert 0.1 < answered.mean() < 0.99
+    near = np.abs(score[answered]) < 2
+    np.testing.assert_allclose(table[answered][near], exact[answered][near], rtol=2e-4, atol=1e-5)
+
+
+def test_a_rise_beyond_float32_is_left_to_the_tape() -> None:
+    made = curves(lower(parse("1e41*score^2"), axis="score"))
+    assert np.isnan(made.cells[1]).all() and not np.isinf(made.cells).any()
