@@ -71,3 +71,11 @@ def test_a_cell_that_is_not_quite_straight_is_left_to_the_tape(text: str) -> Non
 def test_a_rise_beyond_float32_is_left_to_the_tape() -> None:
     made = curves(lower(parse("1e41*score^2"), axis="score"))
     assert np.isnan(made.cells[1]).all() and not np.isinf(made.cells).any()
+
+
+def test_each_score_is_evaluated_with_its_own_label() -> None:
+    steps = curves(lower(parse("focal"), axis="score")).tape
+    random = np.random.default_rng(0)
+    score, label = random.normal(size=5000), random.integers(0, 2, 5000)
+    want = np.where(label == 1, evaluate(steps, score, 1.0), evaluate(steps, score, 0.0))
+    np.testing.assert_array_equal(evaluate(steps, score, label), want)
