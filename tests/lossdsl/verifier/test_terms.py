@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from fractions import Fraction
 from typing import Any
 
 import mpmath
+import pytest
 from hypothesis import given, settings
 
 from lossdsl.formula import Formula
@@ -15,7 +17,7 @@ from lossdsl.verifier.intervals import exact_value
 from lossdsl.verifier.limits import Rejected
 from lossdsl.verifier.places import enclose
 from lossdsl.verifier.points import Point
-from lossdsl.verifier.terms import spell
+from lossdsl.verifier.terms import holds, spell
 
 P = mpmath.mp.clone()
 P.dps = 80
@@ -70,3 +72,9 @@ def test_enclosures_hold_the_value(formula: Formula) -> None:
             slack = (1 + abs(value)) * P.mpf(10) ** -20
             assert P.mpf(low.numerator) / low.denominator - slack <= value
             assert value <= P.mpf(high.numerator) / high.denominator + slack
+
+
+@pytest.mark.parametrize("relation", ["lt", "le", "gt", "ge"])
+def test_relations_on_the_border(relation: str) -> None:
+    compare = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}[relation]
+    assert [holds(relation, sign) for sign in (-1, 0, 1)] == [compare(sign, 0) for sign in (-1, 0, 1)]
