@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossdsl.curves import Axis, Curves, trace
+from lossdsl.curves import Axis, trace
 from lossdsl.errors import LossError, MissingExtra
 from lossdsl.formula import Formula
 from lossdsl.scales import ticks, write
@@ -35,8 +35,9 @@ def picture(
 ) -> Figure:
     """Value and slope of one or several losses, a panel each, as a matplotlib Figure.
 
-    A label has its colour, a loss its dashes; of pairs, a loss has its colour too. The figure belongs to nobody's pyplot state: `figure.savefig("a.pdf")`
-    writes it, and a notebook shows it. Keywords as in `lossdsl.curves.trace`. Raises MissingExtra without matplotlib.
+    A label has its colour, a loss its dashes; of pairs, a loss has its colour too. The figure belongs to nobody's
+    pyplot state: `figure.savefig("a.pdf")` writes it, and a notebook shows it. Keywords as in
+    `lossdsl.curves.trace`. Raises MissingExtra without matplotlib.
 
     >>> figure = picture("bce", "focal")
     >>> [panel.get_title() for panel in figure.axes]
