@@ -120,7 +120,7 @@ def of_difference(root: Node) -> Node | None:
     >>> from lossdsl.grammar.parser import read
     >>> from lossdsl.grammar.printer import show_node
     >>> show_node(of_difference(read("abs(label - pred)^3").tree.root))
-    'abs(-(2*pred - 1))^3'
+    'abs(-(2*pred-1))^3'
     >>> of_difference(read("(label - pred)^2*pred").tree.root) is None
     True
     """
