@@ -231,12 +231,14 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
     at = finding.witness.at
     x = number(Fraction(place))
     if name == "domain":
-        try:
-            slope = oracle(x, label)[1]
-        except NotFinite:
-            return
-        if abs(slope) > mpf(10) ** 100:
-            return  # a pole at a place such as 1e-18, which 220 binary digits do not hold exactly
+        # A pole that a label of 0 multiplies away shows at a label beside it.
+        for y in (mpf(label or 0), (label or 0) + mpf(10) ** -50):
+            try:
+                slope = oracle(x, y)[1]
+            except NotFinite:
+                return
+            if abs(slope) > mpf(10) ** 100:
+                return  # a pole at a place such as 1e-18, which 220 binary digits do not hold exactly
         yield f"the witness {place} is fine at label {label}"
         return
     step = mpf(10) ** -50 * min(abs(x) + 1, 1 if oracle.score else min(x, 1 - x))
@@ -310,7 +312,11 @@ def _recheck_between(
             low, high = (low, m) if left > right else (m, high)
         if abs(oracle(high, label)[0] - oracle(low, label)[0]) < mpf(10) ** -30:
             yield "no jump inside the interval"
-    elif name in ("convex_pred", "convex_score") and not oracle(high, label)[1] < oracle(low, label)[1]:
+    elif name in ("convex_pred", "convex_score"):
+        for digits in (mpmath.mp.dps, MANY_DIGITS):
+            with mpmath.workdps(digits):
+                if oracle(high, label)[1] < oracle(low, label)[1]:
+                    return
         yield "the slope does not fall over the interval"
 
 
@@ -325,6 +331,6 @@ def _recheck_calibrated(oracle: Oracle, x: Any, eta: Any) -> Iterator[str]:
     value = loss(x)
     for k in range(1, 60):
         p = mpf(k) / 120 if eta < 0.5 else 1 - mpf(k) / 120
-        if loss(oracle.place(p)) < value:
+        if loss(oracle.place(p)) < value - tiny(value):
             yield f"less at pred {mpmath.nstr(p, 6)} than at the witness"
             return

@@ -46,7 +46,8 @@ def largest_slope(analysis: Analysis, in_score: bool) -> float:
                 continue
             curve = SlopeBalls(analysis, side, i, slope, in_score)
             search.pieces.append((side, i, slope))
-            edges = [EDGE, EDGE]
+            # In score, a piece that does not reach an end is looked at whole, however near it comes.
+            edges = [0.0, 0.0] if in_score else [EDGE, EDGE]
             for high in (False, True):
                 if in_score and i == (len(slopes) - 1 if high else 0):
                     size, edges[high] = _near(analysis, slope, analysis.end(high))
@@ -99,7 +100,7 @@ def _stretches(analysis: Analysis, side: Side, i: int, left: float, right: float
     """A piece, but for what is closer to pred = 0 than `left` or to 1 than `right`, as intervals of a chart."""
     piece, signs = side.pieces[i], analysis.signs
     if analysis.score:
-        far = [log((1 - d) / d) * (1 + 1e-12) for d in (left, right)]
+        far = [log((1 - d) / d) * (1 + 1e-12) if d else inf for d in (left, right)]
         low, high = max(-far[0], _low(piece.low, -far[0])), min(far[1], _high(piece.high, far[1]))
         return [(signs.chart, low, high)] if low < high else []
     out = []

@@ -15,6 +15,7 @@ from mpmath import mpf
 from lossdsl.checking import check
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula, parse
+from lossdsl.report import Witness
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
@@ -88,6 +89,14 @@ def test_the_oracle_objects_to_a_false_proof(text: str, proofs_of: str, name: st
     assert any(name in found for found in objections.objections(formula, report, random.Random(1)))
 
 
+def test_the_oracle_objects_to_a_false_interval() -> None:
+    report = check("mse", timeout=None)
+    witness = Witness({"label": "0", "pred": ["1/4", "1/3"]}, "kink", "")
+    report.properties["convex_pred"] = replace(report.properties["convex_pred"], status="refuted", witness=witness)
+    found = objections.objections(parse("mse", "lossdsl"), report, random.Random(1))
+    assert found == ["convex_pred: the slope does not fall over the interval"]
+
+
 @pytest.mark.parametrize(
     ("dialect", "text"),
     [
@@ -100,6 +109,14 @@ def test_the_oracle_objects_to_a_false_proof(text: str, proofs_of: str, name: st
         ("lossdsl", "label*(1-pred)*if(1e-6 < pred, 1, -1) + (1-label)*pred"),
         # Flat where two parts meet, one of which is not.
         ("autolossgen", "Sigmoid (min(min(min(pred , pred) , (pred * 1 / (1 / (1)))) , 1))"),
+        # Steepest at pred = 1.7e-10, in a piece that does not reach the end.
+        ("autolossgen", "Sigmoid (((pred * 1 / (min(pred , label))) * 1 / (pred)))"),
+        # A kink of size exp(-1e5), known as an interval.
+        ("autolossgen", "(pred + (1 + (1 * Sigmoid ((pred + 1 / (pred))))))"),
+        # A pole at label 0 whose residue the label multiplies by zero.
+        ("lossdsl", "label*(((1e-6)^3/(((1-pred))^1.5-1e-6))) + (1-label)*pred"),
+        # As good as the witness from there to sigmoid(sigmoid(1)), but for rounding.
+        ("autolossgen-plain", "(min(label , pred) * 1 / (min(Sigmoid (Sigmoid (max(label , 1))) , pred)))"),
     ],
 )
 def test_the_oracle_does_not_object_to_what_is_true(dialect: str, text: str) -> None:
