@@ -107,7 +107,7 @@ class Curve:
         if term.op == "whole":
             assert term.value is not None
             n = int(term.value)
-            return Quotient(self.table.fold(args[0].n ** n), self.table.fold(args[0].d ** n), args[0].sign**n)
+            return Quotient(self.table.fold(args[0].n ** n), self.table.fold(args[0].d ** n), args[0].sign ** n)
         if term.op == "log":
             # For the message alone: the parts are positive, and `_log` sees that the argument is their product.
             if self.sign(args[0], "the argument of a log") != 1:
@@ -246,4 +246,3 @@ def _numbered(rows: object, terms: Terms) -> dict[int, Any]:
             raise Malformed("there is no such term")
         out[int(name)] = value
     return out
-

@@ -86,6 +86,12 @@ def _power(a: Intervals, u: Interval, q: Fraction) -> Interval:
 
 def continuous(terms: Terms, place: Point, left: Curve, right: Curve) -> None:
     """`Rejected` unless the loss is shown to be continuous at a breakpoint."""
+    if not calm(terms, place, left, right)[terms.root]:
+        raise Rejected(f"the loss is not shown to be continuous at {place}")
+
+
+def calm(terms: Terms, place: Point, left: Curve, right: Curve) -> list[bool]:
+    """Of each term, whether it is shown to be continuous at a breakpoint."""
     around = enclose(terms, place)
     calm: list[bool] = []
     for i, term in enumerate(terms.items):
@@ -95,8 +101,7 @@ def continuous(terms: Terms, place: Point, left: Curve, right: Curve) -> None:
         elif term.op in ("sign", "if") and smooth:
             smooth = _calm(terms, i, around, place, left, right)
         calm.append(smooth)
-    if not calm[terms.root]:
-        raise Rejected(f"the loss is not shown to be continuous at {place}")
+    return calm
 
 
 def _calm(terms: Terms, i: int, around: list[Interval], place: Point, left: Curve, right: Curve) -> bool:

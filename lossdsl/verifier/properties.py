@@ -16,6 +16,7 @@ from lossdsl.verifier.curves import Curve
 from lossdsl.verifier.ends import leading_term, sign_towards_end
 from lossdsl.verifier.facts import Facts
 from lossdsl.verifier.intervals import Interval, Intervals, Unbounded, compare
+from lossdsl.verifier.jumps import steps
 from lossdsl.verifier.kernels import Kernels, Quotient
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.places import continuous, jump
@@ -100,8 +101,7 @@ def gradient(proof: Proof, claim: dict[str, Any]) -> bool | None:
 
 
 def monotone(proof: Proof, claim: dict[str, Any]) -> bool | None:
-    """The value is continuous and the slope never has the wrong sign."""
-    gradient(proof, claim)
+    """The slope never has the wrong sign; where the value jumps, it does not jump the wrong way."""
     strict = True
     for label in proof.labels:
         for i, cell in enumerate(proof.cells):
@@ -109,7 +109,20 @@ def monotone(proof: Proof, claim: dict[str, Any]) -> bool | None:
             if found == -proof.direction(label):
                 raise Rejected(f"the slope has the wrong sign in cell {i} at label {label}")
             strict = strict and found != 0
+        for before, after in zip(proof.cells, proof.cells[1:]):
+            if -proof.direction(label) in _steps(proof, label, before, after):
+                raise Rejected(f"the loss jumps the wrong way at {before.right}, label {label}")
     return strict
+
+
+def _steps(proof: Proof, label: int, before: Cell, after: Cell) -> tuple[int, int]:
+    """The signs of the steps at the place between two cells; none where the loss is continuous."""
+    ends = proof.terms[label], before.right, before.curves[label], after.curves[label]
+    try:
+        continuous(*ends)
+    except Rejected:
+        return steps(*ends)
+    return 0, 0
 
 
 def minimum(proof: Proof, claim: dict[str, Any]) -> bool | None:
@@ -124,7 +137,6 @@ def minimum(proof: Proof, claim: dict[str, Any]) -> bool | None:
     rows = claim["least"]
     if not isinstance(rows, dict) or set(rows) != {str(label) for label in proof.labels}:
         raise Malformed("minimum needs the least value at each label, or none")
-    gradient(proof, claim)
     for label in proof.labels:
         row = rows[str(label)]
         if not isinstance(row, list) or len(row) != 2 or row[0] not in ("limit", "falls"):
@@ -142,6 +154,10 @@ def _least(proof: Proof, label: int, least: Fraction) -> None:
         value = curve.values[curve.terms.root]
         if cell.facts.need(_above(value, least), "the loss less its limit") * value.sign < 0:
             raise Rejected(f"the loss is below {least} in cell {i} at label {label}")
+    for before, after in zip(proof.cells, proof.cells[1:]):
+        # Next to the place it is not below; so the place itself is not, unless it jumps down there from both sides.
+        if _steps(proof, label, before, after) == (-1, 1):
+            raise Rejected(f"the loss jumps down at {before.right}, label {label}")
     value = curves[-1 if label == 1 else 0][1].values[proof.terms[label].root]
     rest, below = (proof.table.at(f, Fraction(label)) for f in (_above(value, least), value.d))
     if rest is None or rest or not known(below):
@@ -191,8 +207,7 @@ def at_least(proof: Proof, label: int, place: Fraction) -> None:
 
 
 def bounded_gradient(proof: Proof, claim: dict[str, Any]) -> bool | None:
-    """The slope in score, p (1-p) D, stays below the bound that the certificate names."""
-    gradient(proof, claim)
+    """The slope in score, p (1-p) D, stays below the bound that the certificate names, wherever there is a slope."""
     bound = fraction(claim.get("bound"))
     for label in proof.labels:
         for i, cell in enumerate(proof.cells):
@@ -275,9 +290,7 @@ def proper(proof: Proof, claim: dict[str, Any]) -> bool | None:
     strict = True
     for i, cell in enumerate(proof.cells):
         zero, one = cell.curves[0].slope, cell.curves[1].slope
-        total = _together(
-            cell, Quotient(zero.n * (ONE - X), zero.d, zero.sign), Quotient(one.n * X, one.d, one.sign)
-        )
+        total = _together(cell, Quotient(zero.n * (ONE - X), zero.d, zero.sign), Quotient(one.n * X, one.d, one.sign))
         if total.n:
             raise Rejected(f"p D1 + (1-p) D0 is not zero in cell {i}")
         if cell.curves[0].slope_sign < 0:
@@ -295,6 +308,7 @@ def calibrated(proof: Proof, claim: dict[str, Any]) -> bool | None:
     """
     if proof.labels != (0, 1):
         raise Rejected("the certificate is not about both labels")
+    gradient(proof, claim)
     monotone(proof, claim)
     for i, cell in enumerate(proof.cells):
         if not (cell.right.high <= HALF or cell.left.low >= HALF):
@@ -319,6 +333,7 @@ def proper_composite(proof: Proof, claim: dict[str, Any]) -> bool | None:
     """D0 / (D0 - D1) never falls: D0 D1' - D0' D1 is never negative, where D1 < 0 < D0."""
     if proof.labels != (0, 1):
         raise Rejected("the certificate is not about both labels")
+    gradient(proof, claim)
     if monotone(proof, claim) is not True:
         raise Rejected("a slope rests")
     strict = True
