@@ -18,6 +18,7 @@ from mpmath import mpf
 from oracle import DIGITS, NotFinite, Oracle, OutOfSight, exponential, number
 
 from lossdsl.formula import Formula
+from lossdsl.grammar.tree import Apply
 from lossdsl.report import Finding, Report
 
 MANY_DIGITS = 50_000
@@ -25,6 +26,8 @@ MANY_DIGITS = 50_000
 EDGES = (90, 2000)
 """How many nines or noughts a pred next to the label has, for the limit there: more if the first are not enough."""
 FAR_SCORES = (207, 10**9)
+AT_A_POINT = frozenset({"sign", "plog", "pinv", "psqrt", "if"})
+"""Operators that may have a value of their own at a single place, which digits meet only where it is rational."""
 
 
 def sample(dice: random.Random, count: int = 9) -> list[Any]:
@@ -232,12 +235,12 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
     x = number(Fraction(place))
     if name == "domain":
         # A pole that a label of 0 multiplies away shows at a label beside it.
-        for y in (mpf(label or 0), (label or 0) + mpf(10) ** -50):
+        for y in (label or 0, (label or 0) + mpf(10) ** -50):
             try:
                 slope = oracle(x, y)[1]
             except NotFinite:
                 return
-            if abs(slope) > mpf(10) ** 100:
+            if abs(slope) > mpf(10) ** (100 if y == (label or 0) else 30):
                 return  # a pole at a place such as 1e-18, which 220 binary digits do not hold exactly
         yield f"the witness {place} is fine at label {label}"
         return
@@ -311,13 +314,27 @@ def _recheck_between(
             right = abs(c - b - half * oracle(m + half / 2, label)[1])
             low, high = (low, m) if left > right else (m, high)
         if abs(oracle(high, label)[0] - oracle(low, label)[0]) < mpf(10) ** -30:
+            if {node.op for node in oracle.order if isinstance(node, Apply)} & AT_A_POINT:
+                raise OutOfSight
             yield "no jump inside the interval"
     elif name in ("convex_pred", "convex_score"):
-        for digits in (mpmath.mp.dps, MANY_DIGITS):
-            with mpmath.workdps(digits):
-                if oracle(high, label)[1] < oracle(low, label)[1]:
-                    return
-        yield "the slope does not fall over the interval"
+        if not _falls_between(oracle, low, high, label):
+            yield "the slope does not fall over the interval"
+
+
+def _falls_between(oracle: Oracle, low: Any, high: Any, label: int | None) -> bool:
+    """Whether the slope falls over an interval, or, where it rises beside the kink, at the kink."""
+    for digits in (mpmath.mp.dps, MANY_DIGITS):
+        with mpmath.workdps(digits):
+            if oracle(high, label)[1] < oracle(low, label)[1]:
+                return True
+    for _ in range(330):
+        m = (low + high) / 2
+        a, b, c = (oracle(t, label)[1] for t in (low, m, high))
+        if c < a:
+            return True
+        low, high = (low, m) if b - a < c - b else (m, high)
+    return False
 
 
 def _recheck_calibrated(oracle: Oracle, x: Any, eta: Any) -> Iterator[str]:

@@ -237,7 +237,8 @@ def _rectified(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
 
 def _compared(op: str, args: list[Dual], side: int, lost: bool) -> Dual:
     a, b = args[0].value, args[1].value
-    if lost and abs(a - b) <= BLURRED:
+    # Equal but for the last digits may be equal: 1 - (1-pred) is pred, and (1e-6)^0.5 is 1/1000.
+    if (lost and abs(a - b) <= BLURRED) or 0 < abs(a - b) <= BLURRED * (abs(a) + abs(b)):
         raise OutOfSight
     return Dual(mpf({"lt": a < b, "le": a <= b, "gt": a > b, "ge": a >= b}[op]), mpf(0))
 

@@ -115,6 +115,14 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         ("autolossgen", "(pred + (1 + (1 * Sigmoid ((pred + 1 / (pred))))))"),
         # A pole at label 0 whose residue the label multiplies by zero.
         ("lossdsl", "label*(((1e-6)^3/(((1-pred))^1.5-1e-6))) + (1-label)*pred"),
+        ("lossdsl", "label*log(pred) - (1-label)*log(1-pred)*(3/(3-(label/(1-pred))))"),
+        # Equal but for the last digits.
+        ("lossdsl", "abs(label-pred)*((log(2)/if(pred < (1e-6)^0.5, pred, label)))"),
+        ("lossdsl", "label*(1-pred) + (1-label)*(sign(if(1-((1-pred)) < pred, pred, label)))"),
+        # A kink in an interval over which the slope rises far more.
+        ("lossdsl", "label - (1-label)*log(1-pred)*((exp(1e-6)+min(plog(pred),(1-pred))))"),
+        # A value of its own at a single place that is no rational.
+        ("lossdsl", "-label*log(pred) - (1-label)*log(1-pred) + 0.1*(sign(plog(square((log1p(0.5)-pred)))))"),
         # As good as the witness from there to sigmoid(sigmoid(1)), but for rounding.
         ("autolossgen-plain", "(min(label , pred) * 1 / (min(Sigmoid (Sigmoid (max(label , 1))) , pred)))"),
     ],
