@@ -295,7 +295,10 @@ def _falls(oracle: Oracle, place: Fraction, step: Any, label: int | None, in_sco
         return True
     with mpmath.workdps(MANY_DIGITS):
         x, step = number(place), mpf(10) ** (1000 - MANY_DIGITS)
-        return bool(slope(x + step) < slope(x - step))
+        after, before = slope(x + step), slope(x - step)
+        if after == before:
+            raise OutOfSight  # a bend of exp(-3e5) shows in no digits
+        return bool(after < before)
 
 
 def _recheck_between(

@@ -113,6 +113,7 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         ("autolossgen", "Sigmoid (((pred * 1 / (min(pred , label))) * 1 / (pred)))"),
         # A kink of size exp(-1e5), known as an interval.
         ("autolossgen", "(pred + (1 + (1 * Sigmoid ((pred + 1 / (pred))))))"),
+        ("lossdsl", "label*(1-pred) + (1-label)*pred*(sigmoid(pinv((1e-6/(1-pred)))))"),
         # A pole at label 0 whose residue the label multiplies by zero.
         ("lossdsl", "label*(((1e-6)^3/(((1-pred))^1.5-1e-6))) + (1-label)*pred"),
         ("lossdsl", "label*log(pred) - (1-label)*log(1-pred)*(3/(3-(label/(1-pred))))"),
