@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from lossdsl.recsys.data import load
-from lossdsl.search.bench import Bench, Job
+from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.evaluator import Evaluator
 from lossdsl.search.ledger import Ledger, Trial, read_trials
 from lossdsl.search.proxy import Keys
@@ -32,14 +34,24 @@ def test_order_and_keys(tmp_path: Path) -> None:
     assert [trial.hash for trial in found] == expected and len(set(expected)) == 3
 
 
-def test_what_can_wait_is_done_while_a_worker_is_idle() -> None:
+def test_what_can_wait_is_done_while_a_worker_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     data = load("demo")
     bench = Bench(data, assign(Settings(), "training.epochs=2"))
     done: list[str] = []
+    begun = threading.Event()
 
     def piece() -> bool:
         done.append(threading.current_thread().name)
+        begun.set()
         return len(done) < 3
+
+    run = Bench.run
+
+    def patient(self: Bench, job: Job) -> Result:
+        begun.wait(60)  # a training of a few milliseconds may be over before anybody looks
+        return run(self, job)
+
+    monkeypatch.setattr(Bench, "run", patient)
 
     with Evaluator(bench, data, 2) as evaluator:
         evaluator.meanwhile = piece
