@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from lossdsl.certificate.writing import certify, document
+from lossdsl.certificate.ranging import certify
+from lossdsl.certificate.writing import document
 
 __all__ = ["certify", "document"]

@@ -43,15 +43,9 @@ def document(entries: Iterable[dict[str, Any]]) -> str:
 def certify(
     formula: Formula, report: Report, *, pairwise: bool = False, label: str = "{0,1}", seconds: float | None = 20.0
 ) -> dict[str, Any]:
-    """The entry of a certificate for what a report says is proved.
+    """The entry for labels 0 and 1, or 1 alone, of what a report says is proved.
 
     What cannot be certified is listed with the reason. `seconds` bounds the search for evidence.
-
-    >>> import lossdsl
-    >>> from lossdsl.certificate import certify
-    >>> entry = certify(lossdsl.parse("mse"), lossdsl.check("mse"))
-    >>> sorted(entry["proved"])[:3], entry["breakpoints"]
-    (['bounded_gradient', 'calibrated', 'convex_pred'], ['1/2'])
     """
     proved = [name for name, finding in report.properties.items() if finding.status == "proved"]
     other = "it is about floats, and certificates are about real numbers"
@@ -63,16 +57,13 @@ def certify(
         "formula": str(formula), "labels": list(labels), "proved": {}, "not certified": missing,
         "kernels": [], "breakpoints": [], "cells": [],
     }  # fmt: skip
-    if label == "[0,1]":
-        missing.update({name: "certificates are about labels 0 and 1 only" for name in wanted})
-        return entry
     if "domain" not in wanted:
         missing.update({name: "without a proof of `domain` nothing is certified" for name in wanted})
         return entry
     try:
         with working():
             terms = {y: spell(formula.tree, y) for y in labels}
-            _Draft(entry, terms, labels, wanted, report, seconds).write()
+            Draft(entry, terms, labels, wanted, report, seconds).write()
     except BROKEN as error:
         missing.update({name: str(error) for name in wanted})
         entry.update(proved={}, kernels=[], breakpoints=[], cells=[])
@@ -90,7 +81,9 @@ def _names(formula: Formula) -> frozenset[str]:
     return names(formula.tree.root)
 
 
-class _Draft:
+class Draft:
+    """Finds what an entry says of cells and curves, and the claims that rest on them."""
+
     def __init__(
         self,
         entry: dict[str, Any],

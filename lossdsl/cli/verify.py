@@ -33,9 +33,8 @@ def command(file: str) -> int:
         return FINDINGS
     for entry in outcome.entries:
         click.echo(_plain(entry.formula))
-        where = "labels 0 and 1" if entry.labels == (0, 1) else "label 1"
         if entry.verified:
-            click.echo(f"  verified at {where}: {', '.join(entry.verified)}")
+            click.echo(f"  verified at {_plain(entry.scope)}: {', '.join(entry.verified)}")
         for name, why in entry.failed.items():
             click.echo(f"  FAILS {name}: {_plain(why)}")
         for name, why in entry.uncertified.items():

@@ -7,6 +7,7 @@ are rounded outward; nothing here imports the prover, FLINT, SymPy or any librar
 
 from __future__ import annotations
 
-from lossdsl.verifier.verify import Checked, Verification, verify
+from lossdsl.verifier.outcome import Checked
+from lossdsl.verifier.verify import Verification, verify
 
 __all__ = ["Checked", "Verification", "verify"]

@@ -20,8 +20,9 @@ MAX_WHOLE_POWER = 32
 class Term:
     """One operation on earlier terms.
 
-    `const` (value) · `x` · `add mul neg inv log exp` · `whole` (a whole power >= 0, in value) · `power` (one that is
-    not whole) · `max min` (difference, a, b) · `abs sign` · `if` (difference, then, else; the relation in `name`).
+    `const` (value) · `x` · `free` (a label or parameter that is not fixed, in `name`) · `add mul neg inv log exp` ·
+    `whole` (a whole power >= 0, in value) · `power` (one that is not whole) · `max min` (difference, a, b) ·
+    `abs sign` · `if` (difference, then, else; the relation in `name`).
     """
 
     op: str
@@ -161,8 +162,10 @@ class Terms:
         raise Rejected(f"the verifier does not know the operator {op}")
 
 
-def spell(tree: Tree, label: int) -> Terms:
+def spell(tree: Tree, label: int | None, ranged: bool = False) -> Terms:
     """The terms of a formula at label 0 or 1, in x = pred; score is log x - log(1 - x).
+
+    Without a label, `label` is a free name; `ranged`: so is a parameter that has a range.
 
     >>> from lossdsl.grammar.parser import read
     >>> [t.op for t in spell(read("max(pred, 0)").tree, 1).items]
@@ -178,11 +181,14 @@ def spell(tree: Tree, label: int) -> Terms:
             if node.name == "pred":
                 place[node] = terms.put("x")
             elif node.name == "label":
-                place[node] = terms.const(label)
+                place[node] = terms.put("free", name="label") if label is None else terms.const(label)
             elif node.name == "score":
                 place[node] = terms.score()
             else:
                 value = values.get(node.name)
+                if value is None and ranged and node.name in values:
+                    place[node] = terms.put("free", name=node.name)
+                    continue
                 if value is None:
                     raise Rejected(f"the parameter {node.name} has no single value")
                 place[node] = terms.const(value)

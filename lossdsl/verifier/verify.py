@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lossdsl.errors import LossError
-from lossdsl.grammar.parser import read as read_formula
-from lossdsl.grammar.printer import show
-from lossdsl.verifier.curves import Curve
-from lossdsl.verifier.facts import Facts
-from lossdsl.verifier.intervals import Unbounded
-from lossdsl.verifier.kernels import Kernels
+from lossdsl.verifier.cells import read_proof
 from lossdsl.verifier.limits import MAX_BYTES, MAX_ENTRIES, Malformed, Rejected, working
-from lossdsl.verifier.places import enclose
-from lossdsl.verifier.points import read_points
-from lossdsl.verifier.properties import PROPERTIES, Cell, Proof
-from lossdsl.verifier.terms import spell
+from lossdsl.verifier.outcome import Checked, reasons, text, why
+from lossdsl.verifier.properties import PROPERTIES
+from lossdsl.verifier.ranging import check_wide
 
 SCHEMA = 1
+SCOPES = {(0, 1): "labels 0 and 1", (1,): "label 1"}
 _ENTRY = {"formula", "labels", "proved", "not certified", "kernels", "breakpoints", "cells"}
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One formula: the properties that were confirmed, those that were not and why, those never claimed."""
-
-    formula: str
-    labels: tuple[int, ...]
-    verified: tuple[str, ...] = ()
-    failed: dict[str, str] = field(default_factory=dict)
-    uncertified: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,11 +79,13 @@ def check_entry(entry: object) -> Checked:
         labels: tuple[int, ...] = (0, 1)
         uncertified: dict[str, str] = {}
         try:
+            if isinstance(entry, dict) and "slopes" in entry:
+                return check_wide(entry)
             if not isinstance(entry, dict) or set(entry) != _ENTRY:
                 raise Malformed("an entry has other fields than it should")
-            formula, labels = _text(entry["formula"]), _labels(entry["labels"])
+            formula, labels = text(entry["formula"]), _labels(entry["labels"])
             proved = entry["proved"]
-            uncertified = _reasons(entry["not certified"])
+            uncertified = reasons(entry["not certified"])
             if not isinstance(proved, dict) or any(not isinstance(v, dict) for v in proved.values()):
                 raise Malformed("what is proved is an object of objects")
             if not set(proved) <= set(PROPERTIES):
@@ -109,9 +95,9 @@ def check_entry(entry: object) -> Checked:
                 return Checked(formula, labels, (), {}, uncertified)
             if claims[0] != "domain":
                 raise Malformed("without `domain` nothing else has a meaning")
-            proof = _proof(entry, formula, labels)
+            proof = read_proof(entry, formula, labels)
         except Exception as error:
-            return Checked(formula, labels, (), {name: _reason(error) for name in claims}, uncertified)
+            return Checked(formula, labels, (), {name: why(error) for name in claims}, uncertified)
         verified: list[str] = []
         failed: dict[str, str] = {}
         for name in claims:
@@ -120,15 +106,8 @@ def check_entry(entry: object) -> Checked:
                 _settled(proved[name], strict)
                 verified.append(name)
             except Exception as error:
-                failed[name] = _reason(error)
-        return Checked(formula, labels, tuple(verified), failed, uncertified)
-
-
-def _reason(error: Exception) -> str:
-    """Why a claim fails. Whatever goes wrong while a claim is looked at, the claim has not been confirmed."""
-    if isinstance(error, (Malformed, Rejected, Unbounded, LossError)):
-        return str(error)
-    return f"looking at it ended in {type(error).__name__}: {str(error)[:200]}"
+                failed[name] = why(error)
+        return Checked(formula, labels, tuple(verified), failed, uncertified, SCOPES[labels])
 
 
 def _settled(claim: dict[str, Any], strict: bool | None) -> None:
@@ -138,59 +117,9 @@ def _settled(claim: dict[str, Any], strict: bool | None) -> None:
         raise Malformed("a claim has other fields than it should")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise Malformed("the formula is a text")
-    return value
-
-
 def _labels(value: object) -> tuple[int, ...]:
     if value == [0, 1] and isinstance(value, list) and all(type(v) is int for v in value):
         return 0, 1
     if value == [1] and isinstance(value, list) and type(value[0]) is int:
         return (1,)
     raise Malformed("the labels are [0, 1] or [1]")
-
-
-def _reasons(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()) or len(value) > 100:
-        raise Malformed("what is not certified is an object of reasons")
-    return value
-
-
-def _proof(entry: dict[str, Any], formula: str, labels: tuple[int, ...]) -> Proof:
-    tree = read_formula(formula).tree
-    if show(tree) != formula:
-        raise Rejected("the formula is not in canonical form")
-    terms = {label: spell(tree, label) for label in labels}
-    table = Kernels(entry["kernels"])
-    points = read_points(entry["breakpoints"], table)
-    rows = entry["cells"]
-    if not isinstance(rows, list):
-        raise Malformed("the cells are a list")
-    if len(rows) != len(points) - 1:
-        raise Rejected(f"{len(points) - 1} cells are needed and {len(rows)} are given")
-    cells = []
-    for i, row in enumerate(rows):
-        if not isinstance(row, dict) or set(row) != {"facts", "curves"} or not isinstance(row["curves"], dict):
-            raise Malformed("a cell has facts and curves")
-        if set(row["curves"]) != {str(label) for label in labels}:
-            raise Malformed("a cell has one curve for each label")
-        where = f"cell {i}"
-        try:
-            facts = Facts(table, points[i], points[i + 1])
-            facts.read(row["facts"])
-            curves = {}
-            for label in labels:
-                where = f"cell {i}, label {label}"
-                curves[label] = Curve(terms[label], facts, row["curves"][str(label)])
-        except Rejected as error:
-            raise Rejected(str(error), where) from None
-        cells.append(Cell(points[i], points[i + 1], facts, curves))
-    for place in points[1:-1]:
-        for label in labels:
-            try:
-                enclose(terms[label], place)
-            except Rejected as error:
-                raise Rejected(str(error), f"breakpoint {place}, label {label}") from None
-    return Proof(table, labels, terms, points, cells)

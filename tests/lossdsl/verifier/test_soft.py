@@ -1,0 +1,217 @@
+"""Claims about all labels from 0 to 1: those that hold, and what becomes of each kind of tampering."""
+
+from __future__ import annotations
+
+import copy
+import json
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import pytest
+
+import lossdsl
+from lossdsl.certificate import certify
+from lossdsl.verifier import Verification, verify
+from lossdsl.verifier.verify import checksum
+
+BETWEEN = {"domain", "uses_pred", "gradient", "minimum", "no_dead_zone", "bounded_gradient", "convex_pred"}
+LEANING = "(2 - label)*(1 + label)*(label-pred)^2"
+HOLDS: dict[str, dict[str, set[str]]] = {
+    "bce": {
+        "affine": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred", "convex_score"},
+        "proper": {"minimum"},
+        "boxes": {"no_dead_zone"},
+        "ends": {"monotone", "calibrated", "proper", "proper_composite", "no_saturation", "uses_label"},
+    },
+    "mse": {"difference": BETWEEN, "ends": {"monotone", "proper"}},
+    "huber": {"difference": BETWEEN, "ends": {"monotone", "calibrated"}},
+    "abs(label-pred)": {"difference": BETWEEN},
+    LEANING: {"boxes": BETWEEN},
+    "hinge": {"boxes": {"domain", "gradient", "bounded_gradient", "convex_score"}},
+    "exponential": {"boxes": {"domain", "gradient", "convex_score"}},
+    "maxr": {"boxes": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred"}},
+    "focal": {"affine": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred"}},
+}
+
+
+def sealed(entry: dict[str, Any]) -> Verification:
+    return verify(json.dumps({"certificate": 1, "entries": [entry], "sha256": checksum([entry])}))
+
+
+@cache
+def written(formula: str) -> str:
+    report = lossdsl.check(formula, label="[0,1]", timeout=None)
+    entry = certify(lossdsl.parse(formula), report, label="[0,1]")
+    proved = {name for name, finding in report.properties.items() if finding.status == "proved"}
+    assert set(entry["proved"]) | set(entry["not certified"]) == proved
+    return json.dumps(entry)
+
+
+def entry_of(formula: str) -> dict[str, Any]:
+    return json.loads(written(formula))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("formula", HOLDS)
+def test_certificates_hold(formula: str) -> None:
+    entry = entry_of(formula)
+    for way, names in HOLDS[formula].items():
+        assert names <= {name for name, claim in entry["proved"].items() if claim["by"] == way}, entry["not certified"]
+    outcome = sealed(entry)
+    assert outcome.ok and set(outcome.entries[0].verified) == set(entry["proved"])
+    assert outcome.entries[0].scope == "every label in [0, 1]"
+
+
+def fails(entry: dict[str, Any], *names: str) -> None:
+    assert set(names) <= set(sealed(entry).entries[0].failed)
+
+
+def lists(entry: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    out = []
+    for name, claim in entry["proved"].items():
+        out += [(name, rows) for rows in claim.get("boxes", {}).values()]
+        out += [(name, claim[side]) for side in ("below", "above") if side in claim]
+    return out
+
+
+@pytest.mark.parametrize("formula", ["bce", LEANING, "hinge"])
+def test_altered_signs_dropped_boxes_and_moved_edges_fail(formula: str) -> None:
+    entry = entry_of(formula)
+    tried = 0
+    for name, rows in lists(entry):
+        for i in sorted({0, len(rows) // 2}):
+            row = rows[i]
+            if "sign" in row and row.get("distance") not in (["0", "1"], ["-1", "0"]):
+                row["sign"] = -row["sign"]
+                outcome = sealed(entry)
+                row["sign"] = -row["sign"]
+                outside = "distance" in row and not meets(row)
+                assert (name in outcome.entries[0].failed) != outside
+            dropped = rows.pop(i)
+            fails(entry, name)
+            rows.insert(i, dropped)
+            for axis in set(row) - {"sign", "at"}:
+                for end in (0, 1):
+                    kept = row[axis][end]
+                    row[axis][end] = str(Fraction(kept) + Fraction(1, 4096) * (1 - 2 * end))
+                    fails(entry, name)
+                    row[axis][end] = kept
+                    tried += 1
+    assert tried
+    assert sealed(entry).ok
+
+
+def meets(row: dict[str, Any]) -> bool:
+    """Whether a prediction lies in a box of labels and distances: where none does, nothing is claimed."""
+    (a, b), (c, d) = ([Fraction(q) for q in row[name]] for name in ("label", "distance"))
+    return b - c > 0 and a - d < 1
+
+
+@pytest.mark.parametrize("formula", ["bce", "mse", "huber"])
+@pytest.mark.parametrize("part", ["ends", "difference"])
+def test_cells_of_the_parts_are_checked_too(formula: str, part: str) -> None:
+    entry = entry_of(formula)
+    inner = entry[part]
+    if inner is None:
+        assert (formula, part) == ("bce", "difference")
+        return
+    for cell in range(len(inner["cells"])):
+        less = copy.deepcopy(entry)
+        del less[part]["cells"][cell]
+        fails(less, *entry["proved"])
+        for fact in inner["cells"][cell]["facts"]:
+            fact[1] = -fact[1]
+            fails(entry, *entry["proved"])
+            fact[1] = -fact[1]
+    for i, place in enumerate(inner["breakpoints"]):
+        inner["breakpoints"][i] = "9001/20001"
+        outcome = sealed(entry)
+        assert outcome.entries[0].failed or (formula, part) == ("bce", "ends")
+        inner["breakpoints"][i] = place
+    assert sealed(entry).ok
+
+
+SWAPS = {
+    "bce": ["-2*label*log(pred) - (1-label)*log(1-pred)", "mse", "-label*log(pred) - (1-label)*log(1.5-pred)"],
+    "mse": ["2*(label-pred)^2", "(label-pred)^4", "(label-pred)^2*pred", "abs(label-pred)", "(pred-label)^2 + pred"],
+    "huber": ["huber where delta = 0.25", "mse", "abs(label-pred)"],
+    LEANING: ["(2 - label)*(1 + label)*(label-pred)^4", "2*(2 - label)*(1 + label)*(label-pred)^2", "mse"],
+    "hinge": ["squared_hinge", "hinge where margin = 2", "exponential"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", SWAPS)
+def test_another_formula_fails(formula: str) -> None:
+    entry = entry_of(formula)
+    for text in SWAPS[formula]:
+        entry["formula"] = str(lossdsl.parse(text))
+        fails(entry, *entry["proved"])
+
+
+def test_a_way_that_does_not_lead_there_is_not_taken() -> None:
+    for formula in ("bce", "mse", LEANING):
+        entry = entry_of(formula)
+        for name, claim in entry["proved"].items():
+            kept = claim["by"]
+            for other in {"ends", "affine", "proper", "difference", "boxes", "faith"} - {kept}:
+                claim["by"] = other
+                if name not in ("domain", "gradient") or other not in ("boxes", "affine", "difference"):
+                    fails(entry, name)
+            claim["by"] = kept
+
+
+REFUTED = {
+    "focal": ["minimum"],
+    "sumr": ["minimum"],
+    "exponential": ["uses_pred", "no_dead_zone", "minimum"],
+    "abs(label-pred) - 0.2*(label-pred)": ["proper"],
+    "mse": ["convex_score"],
+}
+
+
+@pytest.mark.parametrize("formula", REFUTED)
+def test_a_refuted_property_cannot_be_claimed(formula: str) -> None:
+    entry = entry_of(formula)
+    report = lossdsl.check(formula, label="[0,1]", timeout=None)
+    for name in REFUTED[formula]:
+        assert report.properties[name].status == "refuted", name
+        assert name not in entry["proved"]
+        for way in ("ends", "affine", "proper", "difference", "boxes"):
+            for more in ({}, {"strict": True}, {"strict": False}, {"places": ["7/16", "3/4"]}):
+                entry["proved"][name] = {"by": way, **more}
+                fails(entry, name)
+        del entry["proved"][name]
+
+
+@pytest.mark.parametrize("formula", ["focal", "exponential", "(label-pred)^2 - label*pred"])
+def test_a_forged_report_is_not_believed(formula: str) -> None:
+    """The report of mse: evidence is searched for what does not hold, and none passes."""
+    entry = certify(lossdsl.parse(formula), lossdsl.check("mse", label="[0,1]"), label="[0,1]")
+    true = lossdsl.check(formula, label="[0,1]", timeout=None).properties
+    assert not {name for name in entry["proved"] if true[name].status == "refuted"}
+    assert "domain" in entry["proved"]
+
+
+JUNK: list[Any] = [None, 1, "x", [], {}, {"formula": "bce"}]
+
+
+@pytest.mark.parametrize("field", ["ends", "difference", "slopes", "proved", "labels", "not certified", "formula"])
+def test_entries_that_make_no_sense(field: str) -> None:
+    for junk in JUNK:
+        entry = entry_of("mse")
+        if junk is None and field in ("ends", "difference"):
+            continue  # there is none: what rests on it fails
+        if isinstance(junk, dict) and field == "not certified":
+            continue  # reasons are texts that are passed on
+        entry[field] = junk
+        assert not sealed(entry).ok
+    entry = entry_of("mse")
+    for part in ("ends", "difference"):
+        entry[part] = None
+    assert set(sealed(entry).entries[0].failed) == set(entry["proved"])
+
+
+def test_ranges_together_with_soft_labels_have_none() -> None:
+    formula = "focal where gamma in [1, 2]"
+    entry = certify(lossdsl.parse(formula), lossdsl.check(formula, label="[0,1]"), label="[0,1]")
+    assert not entry["proved"] and "together with" in entry["not certified"]["monotone"]
