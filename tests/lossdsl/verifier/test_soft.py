@@ -166,7 +166,13 @@ REFUTED = {
     "exponential": ["uses_pred", "no_dead_zone", "minimum"],
     "abs(label-pred) - 0.2*(label-pred)": ["proper"],
     "mse": ["convex_score"],
+    "(1-2*label)*pred": ["uses_pred", "minimum"],
+    "(label-pred)^3": ["minimum"],
+    "max(abs(label-pred), 0.6)": ["uses_pred", "no_dead_zone"],
+    "max(abs(label-pred), 0.001)": ["no_dead_zone"],
+    "1e-7*(label-pred)^2": ["no_dead_zone"],
 }
+PLACES = [f"{2 * j + 1}/440" for j in range(220)]
 
 
 @pytest.mark.parametrize("formula", REFUTED)
@@ -177,7 +183,7 @@ def test_a_refuted_property_cannot_be_claimed(formula: str) -> None:
         assert report.properties[name].status == "refuted", name
         assert name not in entry["proved"]
         for way in ("ends", "affine", "proper", "difference", "boxes"):
-            for more in ({}, {"strict": True}, {"strict": False}, {"places": ["7/16", "3/4"]}):
+            for more in ({}, {"strict": True}, {"strict": False}, {"places": ["7/16", "3/4"]}, {"places": PLACES}):
                 entry["proved"][name] = {"by": way, **more}
                 fails(entry, name)
         del entry["proved"][name]
@@ -215,3 +221,18 @@ def test_ranges_together_with_soft_labels_have_none() -> None:
     formula = "focal where gamma in [1, 2]"
     entry = certify(lossdsl.parse(formula), lossdsl.check(formula, label="[0,1]"), label="[0,1]")
     assert not entry["proved"] and "together with" in entry["not certified"]["monotone"]
+
+
+def test_places_and_bounds_count() -> None:
+    entry = entry_of("mse")
+    claims = entry["proved"]
+    claims["bounded_gradient"]["bound"] = "1/100"
+    del claims["no_dead_zone"]["places"][7]
+    claims["uses_label"]["by"] = "difference"
+    assert set(sealed(entry).entries[0].failed) == {"bounded_gradient", "no_dead_zone", "uses_label"}
+
+
+def test_strict_at_the_ends_is_what_is_shown() -> None:
+    entry = entry_of("mse")
+    entry["ends"]["proved"]["monotone"]["strict"] = False
+    fails(entry, "monotone")

@@ -219,3 +219,45 @@ def test_a_parameter_does_not_pass_for_a_distance() -> None:
         formula = f"(1-2*label)*{name}*pred where {name} in [1, 2]"
         entry = certify(lossdsl.parse(formula), lossdsl.check(formula, timeout=None))
         assert not entry["proved"] and "something else" in entry["not certified"]["domain"]
+
+
+def test_bounds_and_floors_count() -> None:
+    entry = entry_of(WEIGHTED)
+    entry["proved"]["bounded_gradient"]["bound"] = "1/2"
+    fails(entry, "bounded_gradient")
+    for row in entry["proved"]["no_saturation"]["floors"].values():
+        kept, row[1] = row[1], "100"
+        fails(entry, "no_saturation")
+        row[1] = "0"
+        fails(entry, "no_saturation")
+        row[1] = kept
+
+
+def test_a_slope_that_rests_leaves_the_order_open() -> None:
+    wide = wide_of(WEIGHTED)
+    wide.proved = dict.fromkeys(("domain", "gradient", "convex_pred"))
+    for strict in (False, None):
+        wide.proved["monotone"] = strict
+        with pytest.raises(Rejected, match="rests"):
+            CHECKS["proper_composite"](wide, claim_of(wide, "proper_composite"))
+
+
+FLAT = {
+    # All the way: under 1e-6.
+    "(1-2*label)*w*pred/10000000 where w in [1, 2]": ["0", "1"],
+    # Between 0.5 and 0.501, in a thin box with a steep middle.
+    "(1-2*label)*w*(min(pred, 0.5) + max(pred, 0.501)) where w in [1, 2]": [
+        "0", "12/25", "1247/2500", "1259/2500", "13/25", "1",
+    ],
+    # Around 0.5, in a box with a steep middle that is not thin.
+    "(1-2*label)*w*(pred-0.5)^7 where w in [1, 2]": ["0", "7/10", "1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", FLAT)
+def test_flat_stretches_are_seen(formula: str) -> None:
+    wide = wide_of(formula)
+    wide.proved = {"domain": None, "gradient": None}
+    rows = [{"pred": [a, b], "w": ["1", "2"]} for a, b in zip(FLAT[formula], FLAT[formula][1:])]
+    with pytest.raises(Rejected, match="under 1e-6"):
+        CHECKS["no_dead_zone"](wide, {"boxes": {"0": rows, "1": rows}})
