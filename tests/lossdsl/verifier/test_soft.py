@@ -236,3 +236,11 @@ def test_strict_at_the_ends_is_what_is_shown() -> None:
     entry = entry_of("mse")
     entry["ends"]["proved"]["monotone"]["strict"] = False
     fails(entry, "monotone")
+
+
+def test_slopes_in_one_ratio_may_cancel_each_other() -> None:
+    """At label 1/2 the loss is flat, though at 0 and at 1 it is not."""
+    entry = entry_of("(1-2*label)*pred")
+    entry["ends"]["proved"]["uses_pred"] = {}
+    entry["proved"]["uses_pred"] = {"by": "affine", "places": ["7/16", "3/4"]}
+    assert "different ratios" in sealed(entry).entries[0].failed["uses_pred"]
