@@ -50,7 +50,7 @@ def test_every_operator_is_drawn_and_parameters_get_values_and_ranges() -> None:
     seen: set[str] = set()
     ranged: set[bool] = set()
 
-    @settings(max_examples=400, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=800, deadline=None, database=None, derandomize=True)
     @given(formulas(depth=3, parameters=True))
     def collect(formula: Formula) -> None:
         seen.update(node.op for node in walk(formula.tree.root) if isinstance(node, Apply))

@@ -59,5 +59,11 @@ def test_machine_code_gives_it_exactly_in_float64(text: str, bench: Bench) -> No
     trained = Gate().judge(parse(text).tree.root).text
     ours, theirs = (history(bench, trained, engine, "float64") for engine in ("fused", "torch"))
     assert (ours == theirs).all()
-    # In float32 the two differ somewhere: the test can see a difference.
-    assert not (history(bench, trained, "fused", "float32") == ours).all()
+
+
+def test_a_difference_of_rounding_is_seen(bench: Bench) -> None:
+    for text in FOUND[:3]:
+        trained = Gate().judge(parse(text).tree.root).text
+        if not (history(bench, trained, "fused", "float32") == history(bench, trained, "fused", "float64")).all():
+            return
+    pytest.fail("float32 and float64 gave the same rewards for all formulas")
