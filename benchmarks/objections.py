@@ -274,6 +274,8 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
     elif name == "proper" and finding.witness.value != "a maximum":
         p = 1 / (1 + exponential(-x)) if oracle.score else x
         pull, push = p * oracle(x, 1)[1], (1 - p) * oracle(x, 0)[1]
+        if abs(pull) + abs(push) > mpf(10) ** 100:
+            raise OutOfSight  # what is left of two such numbers shows in no digits
         if abs(pull + push) <= mpf(10) ** -90 * (abs(pull) + abs(push)):
             yield f"balanced at the witness {place}"
     elif name == "calibrated" and finding.witness.value == "the same for every eta":
@@ -331,12 +333,17 @@ def _falls_between(oracle: Oracle, low: Any, high: Any, label: int | None) -> bo
         with mpmath.workdps(digits):
             if oracle(high, label)[1] < oracle(low, label)[1]:
                 return True
+
+    def roughness(a: Any, b: Any) -> Any:
+        # The fourth difference: next to nothing where the slope is smooth, of the kink's size where it is not.
+        slopes = [oracle(a + k * (b - a) / 4, label)[1] for k in range(5)]
+        return abs(sum(weight * slope for weight, slope in zip((1, -4, 6, -4, 1), slopes)))
+
     for _ in range(330):
         m = (low + high) / 2
-        a, b, c = (oracle(t, label)[1] for t in (low, m, high))
-        if c < a:
+        low, high = (low, m) if roughness(low, m) > roughness(m, high) else (m, high)
+        if oracle(high, label)[1] < oracle(low, label)[1]:
             return True
-        low, high = (low, m) if b - a < c - b else (m, high)
     return False
 
 

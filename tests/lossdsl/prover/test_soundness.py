@@ -122,6 +122,9 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         ("lossdsl", "label*(1-pred) + (1-label)*(sign(if(1-((1-pred)) < pred, pred, label)))"),
         # A kink in an interval over which the slope rises far more.
         ("lossdsl", "label - (1-label)*log(1-pred)*((exp(1e-6)+min(plog(pred),(1-pred))))"),
+        ("lossdsl", "label*(1-pred) - (1-label)*log(1-pred) + 0.1*(min(1e-6,log1p((1-pred))))"),
+        # What is left of two numbers of 400,000 digits.
+        ("lossdsl", "(label-pred)^2*((softplus((1-pred))+expm1(reciprocal(1e-6))))"),
         # A value of its own at a single place that is no rational.
         ("lossdsl", "-label*log(pred) - (1-label)*log(1-pred) + 0.1*(sign(plog(square((log1p(0.5)-pred)))))"),
         # As good as the witness from there to sigmoid(sigmoid(1)), but for rounding.
