@@ -164,6 +164,8 @@ def _smooth(op: str, args: list[Dual], lost: bool) -> tuple[Any, Any, bool]:
     if op == "softplus":
         return mpmath.log1p(exponential(u)), du / (1 + exponential(-u)), False
     assert op == "tanh"
+    if abs(u) > FARTHEST:
+        raise OutOfSight
     t = mpmath.tanh(u)
     return t, du * mpmath.sech(u) ** 2, abs(t) == 1
 
