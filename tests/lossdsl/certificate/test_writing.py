@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 import lossdsl
@@ -11,12 +12,13 @@ from lossdsl.testing import formulas
 from lossdsl.verifier import verify
 
 
+@pytest.mark.parametrize("label", ["{0,1}", "[0,1]"])
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(formulas(3, domain_safe=True, variables=("pred", "label", "score")))
-def test_random_formulas(formula: Formula) -> None:
-    report = lossdsl.check(formula, timeout=None)
+def test_random_formulas(label: str, formula: Formula) -> None:
+    report = lossdsl.check(formula, timeout=None, label=label)
     proved = {name for name, finding in report.properties.items() if finding.status == "proved"}
-    entry = certify(formula, report, seconds=5.0)
+    entry = certify(formula, report, label=label, seconds=5.0)
     claimed = set(entry["proved"])
     assert claimed <= proved
     assert claimed | set(entry["not certified"]) == proved

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import lossdsl
-from lossdsl.certificate import certify
-from lossdsl.verifier import Verification, verify
-from lossdsl.verifier.verify import checksum
+from lossdsl.certificate import certify, document
+from lossdsl.verifier import verify
 
 TOWARDS = [
     "if(pred < 0.5, 1 + pred, pred + 3)*(1-2*label)",
@@ -35,11 +33,7 @@ def test_jumps_towards_the_label_are_certified(formula: str) -> None:
     assert report.properties["gradient"].status == "refuted"
     entry = certify(lossdsl.parse(formula), report)
     assert {"monotone", "minimum"} <= set(entry["proved"]), entry["not certified"]
-    assert sealed(entry).ok
-
-
-def sealed(entry: dict[str, Any]) -> Verification:
-    return verify(json.dumps({"certificate": 1, "entries": [entry], "sha256": checksum([entry])}))
+    assert verify(document([entry])).ok
 
 
 AWAY = [
@@ -61,7 +55,7 @@ def test_other_jumps_are_not_believed(formula: str) -> None:
         assert name not in entry["proved"]
         for claim in ({}, {"strict": True}, {"strict": False}):
             entry["proved"][name] = claim
-            assert name in sealed(entry).entries[0].failed
+            assert name in verify(document([entry])).entries[0].failed
         del entry["proved"][name]
 
 
@@ -78,7 +72,7 @@ def test_another_formula_with_the_same_slopes_fails() -> None:
         "if(pred < 0.5, 4 + pred, pred + 3)*(1-2*label)",
     ):
         entry["formula"] = str(lossdsl.parse(text))
-        assert {"monotone", "minimum"} <= set(sealed(entry).entries[0].failed)
+        assert {"monotone", "minimum"} <= set(verify(document([entry])).entries[0].failed)
 
 
 def test_a_branch_taken_elsewhere_fails() -> None:
@@ -87,10 +81,10 @@ def test_a_branch_taken_elsewhere_fails() -> None:
         for curve in cell["curves"].values():
             ((term, branch),) = curve["branches"].items()
             curve["branches"][term] = -branch
-            assert not sealed(entry).ok
+            assert not verify(document([entry])).ok
             curve["branches"][term] = branch
     entry["breakpoints"] = ["1/3"]
-    assert not sealed(entry).ok
+    assert not verify(document([entry])).ok
 
 
 BUMP = "abs(label-pred) + 0.2*if(abs(pred-0.5) <= 0.1, 1, 0)"
@@ -101,7 +95,7 @@ def test_a_bump_leaves_the_least_value_where_it_is() -> None:
     assert report.properties["monotone"].status == "refuted"
     entry = certify(lossdsl.parse(BUMP), report)
     assert entry["proved"]["minimum"]["least"] == {"0": ["limit", "0"], "1": ["limit", "0"]}
-    assert sealed(entry).ok
+    assert verify(document([entry])).ok
 
 
 def test_a_dip_on_one_place_alone_is_seen() -> None:
@@ -110,4 +104,4 @@ def test_a_dip_on_one_place_alone_is_seen() -> None:
     entry = certify(lossdsl.parse("abs(label-pred) - if(abs(pred-0.5) <= 0, 1, 0)"), report)
     assert "domain" in entry["proved"] and "minimum" not in entry["proved"]
     entry["proved"]["minimum"] = {"least": {"0": ["limit", "0"], "1": ["limit", "0"]}}
-    assert "jumps down" in sealed(entry).entries[0].failed["minimum"]
+    assert "jumps down" in verify(document([entry])).entries[0].failed["minimum"]

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 import lossdsl
-from lossdsl.certificate import certify
-from lossdsl.verifier import Verification, verify
-from lossdsl.verifier.verify import checksum
+from lossdsl.certificate import certify, document
+from lossdsl.verifier import verify
 
 BETWEEN = {"domain", "uses_pred", "gradient", "minimum", "no_dead_zone", "bounded_gradient", "convex_pred"}
 LEANING = "(2 - label)*(1 + label)*(label-pred)^2"
@@ -35,10 +34,6 @@ HOLDS: dict[str, dict[str, set[str]]] = {
 }
 
 
-def sealed(entry: dict[str, Any]) -> Verification:
-    return verify(json.dumps({"certificate": 1, "entries": [entry], "sha256": checksum([entry])}))
-
-
 @cache
 def written(formula: str) -> str:
     report = lossdsl.check(formula, label="[0,1]", timeout=None)
@@ -57,13 +52,13 @@ def test_certificates_hold(formula: str) -> None:
     entry = entry_of(formula)
     for way, names in HOLDS[formula].items():
         assert names <= {name for name, claim in entry["proved"].items() if claim["by"] == way}, entry["not certified"]
-    outcome = sealed(entry)
+    outcome = verify(document([entry]))
     assert outcome.ok and set(outcome.entries[0].verified) == set(entry["proved"])
     assert outcome.entries[0].scope == "every label in [0, 1]"
 
 
 def fails(entry: dict[str, Any], *names: str) -> None:
-    assert set(names) <= set(sealed(entry).entries[0].failed)
+    assert set(names) <= set(verify(document([entry])).entries[0].failed)
 
 
 def lists(entry: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -83,7 +78,7 @@ def test_altered_signs_dropped_boxes_and_moved_edges_fail(formula: str) -> None:
             row = rows[i]
             if "sign" in row and row.get("distance") not in (["0", "1"], ["-1", "0"]):
                 row["sign"] = -row["sign"]
-                outcome = sealed(entry)
+                outcome = verify(document([entry]))
                 row["sign"] = -row["sign"]
                 outside = "distance" in row and not meets(row)
                 assert (name in outcome.entries[0].failed) != outside
@@ -98,7 +93,7 @@ def test_altered_signs_dropped_boxes_and_moved_edges_fail(formula: str) -> None:
                     row[axis][end] = kept
                     tried += 1
     assert tried
-    assert sealed(entry).ok
+    assert verify(document([entry])).ok
 
 
 def meets(row: dict[str, Any]) -> bool:
@@ -125,10 +120,10 @@ def test_cells_of_the_parts_are_checked_too(formula: str, part: str) -> None:
             fact[1] = -fact[1]
     for i, place in enumerate(inner["breakpoints"]):
         inner["breakpoints"][i] = "9001/20001"
-        outcome = sealed(entry)
+        outcome = verify(document([entry]))
         assert outcome.entries[0].failed or (formula, part) == ("bce", "ends")
         inner["breakpoints"][i] = place
-    assert sealed(entry).ok
+    assert verify(document([entry])).ok
 
 
 SWAPS = {
@@ -210,11 +205,11 @@ def test_entries_that_make_no_sense(field: str) -> None:
         if isinstance(junk, dict) and field == "not certified":
             continue  # reasons are texts that are passed on
         entry[field] = junk
-        assert not sealed(entry).ok
+        assert not verify(document([entry])).ok
     entry = entry_of("mse")
     for part in ("ends", "difference"):
         entry[part] = None
-    assert set(sealed(entry).entries[0].failed) == set(entry["proved"])
+    assert set(verify(document([entry])).entries[0].failed) == set(entry["proved"])
 
 
 def test_ranges_together_with_soft_labels_have_none() -> None:
@@ -229,7 +224,7 @@ def test_places_and_bounds_count() -> None:
     claims["bounded_gradient"]["bound"] = "1/100"
     del claims["no_dead_zone"]["places"][7]
     claims["uses_label"]["by"] = "difference"
-    assert set(sealed(entry).entries[0].failed) == {"bounded_gradient", "no_dead_zone", "uses_label"}
+    assert set(verify(document([entry])).entries[0].failed) == {"bounded_gradient", "no_dead_zone", "uses_label"}
 
 
 def test_strict_at_the_ends_is_what_is_shown() -> None:
@@ -243,4 +238,4 @@ def test_slopes_in_one_ratio_may_cancel_each_other() -> None:
     entry = entry_of("(1-2*label)*pred")
     entry["ends"]["proved"]["uses_pred"] = {}
     entry["proved"]["uses_pred"] = {"by": "affine", "places": ["7/16", "3/4"]}
-    assert "different ratios" in sealed(entry).entries[0].failed["uses_pred"]
+    assert "different ratios" in verify(document([entry])).entries[0].failed["uses_pred"]

@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 import lossdsl
-from lossdsl.certificate import certify
+from lossdsl.certificate import certify, document
 from lossdsl.certificate.boxing import claim_of
 from lossdsl.grammar.parser import read
-from lossdsl.verifier import Verification, verify
+from lossdsl.verifier import verify
 from lossdsl.verifier.limits import Rejected
 from lossdsl.verifier.terms import spell
-from lossdsl.verifier.verify import checksum
 from lossdsl.verifier.wide import CHECKS, Wide, slopes
 
 VALID = {"domain", "uses_pred", "uses_label", "gradient", "monotone"}
@@ -31,10 +30,6 @@ HOLDS = {
     BENT: VALID | {"convex_pred", "bounded_gradient", "no_dead_zone"},
     "w*exp(-(2*label-1)*a*score) where w in [1, 2], a in [0.5, 1]": VALID | {"convex_score"},
 }  # fmt: skip
-
-
-def sealed(entry: dict[str, Any]) -> Verification:
-    return verify(json.dumps({"certificate": 1, "entries": [entry], "sha256": checksum([entry])}))
 
 
 @cache
@@ -54,7 +49,7 @@ def entry_of(formula: str) -> dict[str, Any]:
 def test_certificates_hold(formula: str) -> None:
     entry = entry_of(formula)
     assert HOLDS[formula] <= set(entry["proved"]), entry["not certified"]
-    outcome = sealed(entry)
+    outcome = verify(document([entry]))
     assert outcome.ok and set(outcome.entries[0].verified) == set(entry["proved"])
     assert " in [" in outcome.entries[0].scope
 
@@ -71,7 +66,7 @@ def boxes(entry: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def fails(entry: dict[str, Any], name: str) -> None:
-    assert name in sealed(entry).entries[0].failed
+    assert name in verify(document([entry])).entries[0].failed
 
 
 @pytest.mark.parametrize("formula", [FOCAL, WEIGHTED, BENT])
@@ -101,7 +96,7 @@ def test_altered_signs_dropped_boxes_and_moved_edges_fail(formula: str) -> None:
             fails(entry, name)
             rows.pop()
     assert signs and edges
-    assert sealed(entry).ok
+    assert verify(document([entry])).ok
 
 
 SWAPS = {
@@ -128,7 +123,7 @@ def test_another_formula_fails(formula: str) -> None:
     entry = entry_of(formula)
     for text in SWAPS[formula]:
         entry["formula"] = str(lossdsl.parse(text))
-        assert set(sealed(entry).entries[0].failed) == set(entry["proved"]), text
+        assert set(verify(document([entry])).entries[0].failed) == set(entry["proved"]), text
 
 
 def test_other_slopes_fail() -> None:
@@ -138,10 +133,10 @@ def test_other_slopes_fail() -> None:
             wide = [str(Fraction(low) - 1), str(Fraction(high) + 1)]
             for other in ([high, low], ["0", "0"], [str(-Fraction(high)), str(-Fraction(low))], wide, None):
                 entry["slopes"][side][i] = other
-                outcome = sealed(entry)
+                outcome = verify(document([entry]))
                 assert not outcome.entries[0].verified or other == [high, low] == [low, high]
             entry["slopes"][side][i] = [low, high]
-    assert sealed(entry).ok
+    assert verify(document([entry])).ok
 
 
 # -- what does not hold cannot be claimed ------------------------------------------------------------------------------
@@ -194,9 +189,9 @@ def test_nothing_rests_on_what_is_not_shown() -> None:
     for base, others in {"gradient": {"monotone", "convex_pred"}, "monotone": {"minimum", "proper_composite"}}.items():
         less = copy.deepcopy(entry)
         del less["proved"][base]
-        assert others <= set(sealed(less).entries[0].failed)
+        assert others <= set(verify(document([less])).entries[0].failed)
     del entry["proved"]["domain"]
-    assert not sealed(entry).ok and not sealed(entry).entries[0].verified
+    assert not verify(document([entry])).ok and not verify(document([entry])).entries[0].verified
 
 
 def test_strict_is_what_is_shown() -> None:
