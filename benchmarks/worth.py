@@ -30,6 +30,7 @@ from run import HERE, data_folder
 from worth_table import table
 
 from lossdsl.recsys import metrics
+from lossdsl.recsys.course import follow
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Columns, Dataset, from_columns
 from lossdsl.recsys.negatives import evaluation_rows
@@ -37,7 +38,7 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.significance import Bootstrap
 from lossdsl.recsys.splits import leave_one_out, rolled_back
-from lossdsl.recsys.trainer import Diverged, Trainer
+from lossdsl.recsys.trainer import Trainer
 from lossdsl.recsys.training import single_thread
 from lossdsl.recsys.tuning import slope_scale
 from lossdsl.search.bench import Tabled
@@ -190,19 +191,11 @@ class Lab:
         objective = objective_of(text)
         settings = replace(self.settings, lr=lr, l2=l2 * scale_of(text, bool(self.settings.pairs)))
         trainer = Trainer(objective, self.data, settings, seed=seed)
-        best, best_epoch, scores = -1.0, 0, np.zeros(len(self.tested) if scored else 0)
-        for epoch in range(1, settings.epochs + 1):
-            try:
-                trainer.epoch()
-            except Diverged:
-                break
-            value = trainer.evaluate(self.watched)
-            if value > best:
-                best, best_epoch = value, epoch
-                scores = trainer.scores(self.tested) if scored else scores
-            elif epoch - best_epoch >= settings.patience:
-                break
-        return best, best_epoch, scores
+        nothing = np.zeros(len(self.tested) if scored else 0)
+        course = follow(trainer, lambda: trainer.scores(self.tested) if scored else nothing, rows=self.watched)
+        if course.kept is None:  # it exploded before it was through with an epoch
+            return -1.0, 0, nothing
+        return course.best, course.best_epoch, course.kept
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lossdsl.recsys import metrics
+from lossdsl.recsys.dataset import Rows
 from lossdsl.recsys.trainer import Diverged, Trainer
 
 T = TypeVar("T")
@@ -31,8 +32,13 @@ class Course(Generic[T]):
         return self.history[self.best_epoch - 1] if self.best_epoch else float("nan")
 
 
-def follow(trainer: Trainer, keep: Callable[[], T], progress: Progress | None = None) -> Course[T]:
-    """Trains until the patience or the epochs are spent; `keep` is called whenever validation got better."""
+def follow(
+    trainer: Trainer, keep: Callable[[], T], progress: Progress | None = None, rows: Rows | str = "validation"
+) -> Course[T]:
+    """Trains until the patience or the epochs are spent; `keep` is called whenever validation got better.
+
+    `rows` stand for validation where a caller has them already for many trainings.
+    """
     settings = trainer.settings
     sign = -1.0 if settings.metric in metrics.LOWER_IS_BETTER else 1.0
     history: list[float] = []
@@ -43,7 +49,7 @@ def follow(trainer: Trainer, keep: Callable[[], T], progress: Progress | None = 
         except Diverged as error:
             stopped = str(error)
             break
-        value = trainer.evaluate("validation")
+        value = trainer.evaluate(rows)
         history.append(value)
         if progress is not None:
             progress(trainer.seed, epoch, value)
