@@ -216,8 +216,11 @@ def user_draws(users: int) -> Any:
     return np.random.default_rng(12).multinomial(users, np.full(users, 1 / users), size=REPLICATES)
 
 
-def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]:
-    """What a search finds; the data it is given have no test rows."""
+def searched(split: str, seed: int, budget: str, workers: int, rate: float = 0.0) -> dict[str, Any]:
+    """What a search finds; the data it is given have no test rows.
+
+    With a `rate`, a second of the budget is so many processor seconds, however long others keep them from running.
+    """
     data = dataset(split)
     task = task_of(split)
     settings = for_model(SearchSettings(seed=seed), TASKS[task].model)
@@ -229,7 +232,10 @@ def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]
         settings = replace(settings, training=training)
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        result = search(settings, run_dir=Path(folder) / "run", data=blind(data), budget=budget, workers=workers)
+        now = (lambda: time.process_time() / rate) if rate else time.monotonic
+        result = search(
+            settings, run_dir=Path(folder) / "run", data=blind(data), budget=budget, workers=workers, now=now
+        )
     if result.best is None:
         raise SystemExit(f"{split}, seed {seed}: nothing was found in {budget}")
     best = result.best
@@ -238,7 +244,7 @@ def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]
         "reward": best["reward"], "final": best["final"], "front": best["front"], "seeded": best["seeded"],
         "folds": settings.ladder.folds, "seconds": round(result.elapsed, 1), "workers": workers,
         # On a machine that others use too, the processor's seconds say what the budget came to.
-        "processor_seconds": round(time.process_time() - begin, 1),
+        "processor_seconds": round(time.process_time() - begin, 1), "rate": rate,
     }  # fmt: skip
 
 
@@ -269,7 +275,13 @@ class Kept:
 
 
 def study(
-    splits: Iterable[str], seeds: Sequence[int], budget: str, workers: int, kept: Kept, known: bool = True
+    splits: Iterable[str],
+    seeds: Sequence[int],
+    budget: str,
+    workers: int,
+    kept: Kept,
+    known: bool = True,
+    rate: float = 0.0,
 ) -> None:
     """All cells of some splits that are not there yet."""
     for split in splits:
@@ -279,15 +291,15 @@ def study(
         for seed in seeds:
             place = {"split": split, "seed": seed, "budget": budget}
             # A row of its own: what ten minutes found is not lost where the tuning after it is broken off.
-            kept.cell({"kind": "search"} | place, partial(_tested, lab, place, workers, kept))
+            kept.cell({"kind": "search"} | place, partial(_tested, lab, place, workers, kept, rate))
 
 
 def _known(lab: Lab, variants: Sequence[str]) -> dict[str, Any]:
     return lab.test(lab.tune(variants))
 
 
-def _tested(lab: Lab, place: dict[str, Any], workers: int, kept: Kept) -> dict[str, Any]:
-    find = partial(searched, place["split"], place["seed"], place["budget"], workers)
+def _tested(lab: Lab, place: dict[str, Any], workers: int, kept: Kept, rate: float) -> dict[str, Any]:
+    find = partial(searched, place["split"], place["seed"], place["budget"], workers, rate)
     found = kept.cell({"kind": "found"} | place, find)
     facts = {name: found[name] for name in ("found", "nodes", "trials", "folds", "seeded", "processor_seconds")}
     return facts | lab.test(lab.tune([found["found"]]))
@@ -299,13 +311,23 @@ def main() -> int:
     parser.add_argument("--seeds", default="1,2,3,4,5")
     parser.add_argument("--budget", default="10m")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=0.0, metavar="R",
+                        help="where others use the machine: R processor seconds are one of the budget")  # fmt: skip
     parser.add_argument("--only", choices=("baselines", "searches"), help="the known losses alone, or the searches")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     single_thread()
     kept = Kept(options.results)
     seeds = [] if options.only == "baselines" else [int(seed) for seed in options.seeds.split(",")]
-    study(options.splits, seeds, options.budget, options.workers, kept, known=options.only != "searches")
+    study(
+        options.splits,
+        seeds,
+        options.budget,
+        options.workers,
+        kept,
+        known=options.only != "searches",
+        rate=options.rate,
+    )
     print(table(kept.rows, options.budget))
     return 0
 

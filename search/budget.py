@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lossdsl.errors import LossError
@@ -55,23 +55,24 @@ LEAST_TRAINED, LEAST_PROPOSED = 8, 5000
 class Clock:
     """The only reader of the time: says whether the budget is used up, and how far a run has come.
 
-    `spent` are the seconds that a resumed run used before.
+    `spent` are the seconds that a resumed run used before, `now` is what counts them.
     """
 
-    def __init__(self, budget: Budget, spent: float = 0.0) -> None:
+    def __init__(self, budget: Budget, spent: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
         self.budget = budget
-        self._start = time.monotonic()
+        self._now = now
+        self._start = now()
         self._spent = spent
 
     @property
     def elapsed(self) -> float:
         """Seconds since the run began, pauses between its parts left out."""
-        return self._spent + time.monotonic() - self._start
+        return self._spent + self._now() - self._start
 
     @property
     def here(self) -> float:
         """Seconds since this process began with the run."""
-        return time.monotonic() - self._start
+        return self._now() - self._start
 
     def ends(self, share: float, fates: Mapping[str, int]) -> bool:
         """Whether a search that has come so far is to stop proposing.

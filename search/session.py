@@ -6,6 +6,7 @@ Writes it down.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -58,13 +59,14 @@ def search(
     cluster: str | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     say: Callable[[str], None] = lambda text: None,
+    now: Callable[[], float] = time.monotonic,
 ) -> SearchResult:
     """Search for a loss.
 
     `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget`, `workers` and
     `cluster` may change. `data` stands for `settings.data` where it was loaded already. `cluster` is the address of a
     Dask scheduler whose workers train the candidates; then `workers` does not count. `say` is told what a user should
-    know while it runs.
+    know while it runs. `now` counts the seconds of a budget of time: processor time, say, on a machine that others use.
 
     >>> import tempfile
     >>> from lossdsl.search.session import search
@@ -86,7 +88,7 @@ def search(
     limit = Budget.read(settings.budget)
     with _link(cluster, say) as link:
         data = data if data is not None else load(settings.data)
-        return _run(settings, limit, run_dir, data, resume, workers, link, progress, say)
+        return _run(settings, limit, run_dir, data, resume, workers, link, progress, say, now)
 
 
 def _run(
@@ -99,6 +101,7 @@ def _run(
     link: Link | None,
     progress: Callable[[Progress], None],
     say: Callable[[str], None],
+    now: Callable[[], float],
 ) -> SearchResult:
     if settings.preset and settings.seeded:
         raise LossError("the published method starts from no known losses; leave out `seeded`, or the preset")
@@ -113,7 +116,7 @@ def _run(
         # Before the clock starts: what is compiled on first use can take longer than a short budget.
         with announced(say, "compiling the training loop, once per installation …"):
             bench.warm()
-        clock = Clock(limit, state[1]["elapsed"] if state else 0.0)
+        clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now)
         judge = Judge(pairwise=bench.pairwise)
         run: Search | OriginalSearch
         if isinstance(bench, OriginalBench):
