@@ -33,11 +33,17 @@ class Course(Generic[T]):
 
 
 def follow(
-    trainer: Trainer, keep: Callable[[], T], progress: Progress | None = None, rows: Rows | str = "validation"
+    trainer: Trainer,
+    keep: Callable[[], T],
+    progress: Progress | None = None,
+    *,
+    train: Rows | None = None,
+    rows: Rows | str = "validation",
 ) -> Course[T]:
     """Trains until the patience or the epochs are spent; `keep` is called whenever validation got better.
 
-    `rows` stand for validation where a caller has them already for many trainings.
+    `train` are the rows to train on, if not all of the data's; `rows` stand for validation where a caller has them
+    already for many trainings.
     """
     settings = trainer.settings
     sign = -1.0 if settings.metric in metrics.LOWER_IS_BETTER else 1.0
@@ -45,7 +51,7 @@ def follow(
     best, best_epoch, kept, stopped = -float("inf"), 0, None, ""
     for epoch in range(1, settings.epochs + 1):
         try:
-            trainer.epoch()
+            trainer.epoch(train)
         except Diverged as error:
             stopped = str(error)
             break

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Tree
 from lossdsl.recsys import metrics
+from lossdsl.recsys.course import follow
 from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.negatives import evaluation_rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
-from lossdsl.recsys.trainer import Diverged, Trainer
+from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import SAMPLED, Bench, Tabled, some_users
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
@@ -93,21 +94,10 @@ class FinalTest:
     def _train(self, objective: Objective, l2: float, seed: int) -> tuple[float, float, NDArray[Any]]:
         """Best validation metric, and test metric and scores at that epoch."""
         trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
-        best, since = (-np.inf, np.nan, np.full(len(self.test), np.nan)), 0
-        for _ in range(self.recommender.epochs):
-            try:
-                trainer.epoch(self.train)
-            except Diverged:
-                break
-            now = metrics.compute(self.bench.metric, self.validation, trainer.scores(self.validation))
-            if now > best[0]:
-                scores = trainer.scores(self.test)
-                best, since = (now, metrics.compute(self.bench.metric, self.test, scores), scores), 0
-            else:
-                since += 1
-                if since >= self.recommender.patience:
-                    break
-        return best
+        course = follow(trainer, lambda: trainer.scores(self.test), train=self.train, rows=self.validation)
+        if course.kept is None:  # it exploded before it was through with an epoch
+            return -np.inf, np.nan, np.full(len(self.test), np.nan)
+        return course.best, metrics.compute(self.bench.metric, self.test, course.kept), course.kept
 
     def difference(self, a: Tested, b: Tested) -> Difference:
         """How much better `a` is than `b`; users and seeds are drawn again, the same for both."""

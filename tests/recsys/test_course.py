@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossdsl.recsys.course import Course, follow
+from lossdsl.recsys.dataset import Rows
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import Diverged, Trainer
 
@@ -23,7 +24,8 @@ class Scripted:
     seed: int = 0
     done: int = 0
 
-    def epoch(self) -> None:
+    def epoch(self, rows: Rows | None) -> None:
+        assert rows is None
         self.done += 1
         if math.isnan(self.values[self.done - 1]):
             raise Diverged("the parameters are not finite")
