@@ -168,9 +168,7 @@ def wrong_count(name: str, count: int, span: Span, source: str) -> LossSyntaxErr
     )
 
 
-def finish(
-    root: Node, where: tuple[Binding, ...], source: str, aliases: Mapping[str, str] = ALIASES
-) -> Tree:
+def finish(root: Node, where: tuple[Binding, ...], source: str, aliases: Mapping[str, str] = ALIASES) -> Tree:
     """A tree whose names are as written becomes one with `pred`, `label`, `score` and parameters, limits checked.
 
     >>> from lossdsl.grammar.naming import finish

@@ -268,5 +268,3 @@ class Builder:
         if isinstance(pattern, int):
             return self.constant(pattern)
         return found[pattern]
-
-

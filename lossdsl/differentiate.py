@@ -185,9 +185,7 @@ _RULES: dict[str, Rule] = {
     "sub": lambda n, a, d: _sub(d[0], d[1]),
     "mul": lambda n, a, d: _add(_mul(a[1], d[0]) if d[1] == _ZERO else _mul(d[0], a[1]), _mul(a[0], d[1])),
     "div": lambda n, a, d: (
-        _div(d[0], a[1])
-        if d[1] == _ZERO
-        else _sub(_div(d[0], a[1]), _mul(_div(a[0], _square(a[1])), d[1]))
+        _div(d[0], a[1]) if d[1] == _ZERO else _sub(_div(d[0], a[1]), _mul(_div(a[0], _square(a[1])), d[1]))
     ),
     "pow": _pow,
     "neg": lambda n, a, d: _neg(d[0]),

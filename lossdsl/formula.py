@@ -130,9 +130,7 @@ class Formula:
         return picture(self, *others, **options)
 
 
-def _restore(
-    text: str, source: str, dialect: str, notes: tuple[str, ...], name: str | None, pairwise: bool
-) -> Formula:
+def _restore(text: str, source: str, dialect: str, notes: tuple[str, ...], name: str | None, pairwise: bool) -> Formula:
     return Formula(read(text).tree, source, dialect, notes, name, pairwise)
 
 

@@ -123,9 +123,7 @@ class Loss(nn.Module):
                 return self.forward(pred, label, score=score)
         return self._long_way(x, axis, label, weight, watched)
 
-    def _long_way(
-        self, x: Tensor, axis: Axis, label: Tensor | None, weight: Tensor | None, watched: bool
-    ) -> Tensor:
+    def _long_way(self, x: Tensor, axis: Axis, label: Tensor | None, weight: Tensor | None, watched: bool) -> Tensor:
         """Any dtype, weights, transforms, trainable parameters; and the exact words for what is wrong."""
         own = self._engine
         if label is None:

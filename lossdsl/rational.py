@@ -89,9 +89,7 @@ def _exponent(node: Apply) -> int | None:
     return None
 
 
-def _quotient(
-    root: Node, inner: set[Node], unknowns: list[Node], ranges: Ranges
-) -> tuple[fmpq_mpoly, fmpq_mpoly]:
+def _quotient(root: Node, inner: set[Node], unknowns: list[Node], ranges: Ranges) -> tuple[fmpq_mpoly, fmpq_mpoly]:
     """Numerator and denominator as polynomials; `_TooMuch` too where a denominator may be zero."""
     from flint import Ordering, fmpq, fmpq_mpoly_ctx
 

@@ -26,9 +26,7 @@ class _Body:
     def project(self) -> str:
         """Bring pred inside of (0, 1); gives the lanes that lie outside of [0, 1]."""
         e = self.e
-        outside = e.either(
-            e.compare("olt", "%x", e.constant(0)), e.compare("ogt", "%x", e.constant(1))
-        )
+        outside = e.either(e.compare("olt", "%x", e.constant(0)), e.compare("ogt", "%x", e.constant(1)))
         self.x = e.floor_at(e.cap_at("%x", 1 - 2.0**-24), 2.0**-126)
         return outside
 

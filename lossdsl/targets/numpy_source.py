@@ -17,13 +17,13 @@ _TEMPLATES = {
     "select": "np.where({0}, {1}, {2})", "mix": "{0} * {1} + (1.0 - {0}) * {2}",
 }  # fmt: skip
 
-_SIGMOID = '''def _sigmoid(x):
+_SIGMOID = """def _sigmoid(x):
     t = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, t) / (1.0 + t)'''
-_INSIDE = '''def _inside(pred):
+    return np.where(x >= 0, 1.0, t) / (1.0 + t)"""
+_INSIDE = """def _inside(pred):
     if np.any(pred < 0) or np.any(pred > 1):
         raise ValueError("pred lies outside [0, 1]; raw scores belong into the function on score")
-    return np.clip(pred, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)'''
+    return np.clip(pred, np.finfo(float).tiny, 1 - np.finfo(float).epsneg)"""
 
 
 def source(formula: Formula, pairwise: bool = False) -> str:

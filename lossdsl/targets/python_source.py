@@ -76,7 +76,7 @@ def source(formula: Formula, pairwise: bool = False) -> str:
     return "\n\n\n".join([f"{title}\n\nimport math", *helpers, *functions]) + "\n"
 
 
-_INSIDE = '''def _inside(pred):
+_INSIDE = """def _inside(pred):
     if not 0.0 <= pred <= 1.0 and pred == pred:
         raise ValueError("pred lies outside [0, 1]; raw scores belong into the function on score")
-    return min(max(pred, 2.2250738585072014e-308), 0.9999999999999999)'''
+    return min(max(pred, 2.2250738585072014e-308), 0.9999999999999999)"""

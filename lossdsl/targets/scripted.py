@@ -138,7 +138,6 @@ class _OnePassText(Text):
                     return f"torch.lerp({a[2]}, {a[1]}, {a[0]}, out={a[at]})"
         return self.right(number)
 
-
     def _with_product(self, number: int) -> str:
         """A sum of something and a product, or their difference, in one pass."""
         steps = self.program.steps

@@ -284,6 +284,4 @@ def written(program: Program, number: int | None = None) -> str:
 @pytest.fixture(scope="session")
 def precise() -> SimpleNamespace:
     """`truth`, `bound`, `ulps`, `written` and `Unclear`."""
-    return SimpleNamespace(
-        truth=truth, bound=bound, ulps=ulps, written=written, Unclear=Unclear, digits=DIGITS
-    )
+    return SimpleNamespace(truth=truth, bound=bound, ulps=ulps, written=written, Unclear=Unclear, digits=DIGITS)

@@ -173,7 +173,7 @@ def test_gradient_accumulation_and_checkpointing() -> None:
 
 
 # RecBole 1.2.1 knows neither NumPy 2 nor the checkpoints of PyTorch 2.6: it gets its old names back, and loads none.
-REAL_RECBOLE = '''
+REAL_RECBOLE = """
 import numpy
 
 for name, now in (("float_", numpy.float64), ("complex_", numpy.complex128), ("unicode_", numpy.str_)):
@@ -230,7 +230,7 @@ def train(base, loss):
 for base, loss in ((BPR, Pairwise("-logsigmoid(score)")), (NeuMF, Pointwise("bce"))):
     print(*train(base, None))
     print(*train(base, loss))
-'''
+"""
 
 
 @pytest.mark.slow

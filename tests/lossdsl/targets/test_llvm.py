@@ -108,7 +108,7 @@ def test_special_values() -> None:
         assert np.allclose(value, true, rtol=1e-5, atol=3e-38, equal_nan=True), (op, value, true)
     powers, _, _ = run(one_operation("pow", 1.5), special, special)
     with np.errstate(all="ignore"):
-        assert np.allclose(powers, special**np.float32(1.5), rtol=1e-5, atol=1e-44, equal_nan=True)
+        assert np.allclose(powers, special ** np.float32(1.5), rtol=1e-5, atol=1e-44, equal_nan=True)
     cubes, _, _ = run(one_operation("pow", 17.0), np.array([-1.5, -0.0, -inf], np.float32), np.zeros(3))
     assert np.allclose(cubes, [-(1.5**17), 0, -inf])
 

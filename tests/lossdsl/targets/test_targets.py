@@ -113,9 +113,7 @@ def agree(precise: SimpleNamespace, target: str, formula: Formula, axis: str, la
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", [*NAMED, EVERY_OPERATION])
-def test_targets_on_the_named_losses_and_on_every_operation(
-    precise: SimpleNamespace, target: str, name: str
-) -> None:
+def test_targets_on_the_named_losses_and_on_every_operation(precise: SimpleNamespace, target: str, name: str) -> None:
     formula = parse(name)
     for axis in programs(formula):
         for label in (0.0, 1.0):
@@ -228,9 +226,7 @@ def test_export_with_parameters_keeps_them() -> None:
     loss = compile("focal", trainable=("gamma",))
     program = loss.export("score").module()
     assert [name for name, _ in program.named_parameters()] == ["gamma"]
-    torch.testing.assert_close(
-        program(torch.ones(5), torch.ones(5)), loss(score=torch.ones(5), label=torch.ones(5))
-    )
+    torch.testing.assert_close(program(torch.ones(5), torch.ones(5)), loss(score=torch.ones(5), label=torch.ones(5)))
     with pytest.raises(LossError, match="score"):
         compile("hinge").export("pred")
     assert export.exported(lower("bpr")).module()(torch.zeros(3)).item() == pytest.approx(math.log(2))
@@ -247,7 +243,7 @@ def test_c_header_compiles_without_a_warning_and_agrees(precise: SimpleNamespace
             points = PREDS if axis == "pred" else SCORES
             labelled = any(step.name == "label" for step in program.steps)
             body = "".join(
-                f'v = {function_name(formula, axis)}({x!r}, {f"{y!r}, " if labelled else ""}&s); '
+                f"v = {function_name(formula, axis)}({x!r}, {f'{y!r}, ' if labelled else ''}&s); "
                 'printf("%.17g %.17g\\n", v, s);\n'
                 for x in points
                 for y in labels
