@@ -6,7 +6,8 @@ epoch as fit into its seconds; a candidate of the loop trains on as many rows as
 machine the wall clock says little, so processor time is printed too: what two cores would do with nobody else on them,
 were they busy all the time. Overhead is the share of the workers' time in which they do not train, whatever the reason:
 sampling, filters, duplicates, the ledger, or waiting for another worker; `still` is the share of the wall time in which
-nothing trains at all.
+nothing trains at all. A training that was begun before its turn and never asked for is not counted as one: its time is
+overhead, and still.
 
 A candidate of deepmodel or ranknet costs the search fewer rows than the whole epoch by which a plain loop would judge
 it; `rung_study.py` says how well either orders losses, and that is printed beside the ratio of candidates a minute.
@@ -18,9 +19,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search import evaluator
 from lossdsl.search.bench import some_users
-from lossdsl.search.ledger import read_trials
+from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings, assign, for_model, preset
 
@@ -135,23 +135,17 @@ def pace(step: Callable[[int], int], most: int) -> float:
 
 
 class Meter:
-    """How long something trained while it was open, from the first training on."""
+    """When something trained while it was open, from the first training on."""
 
     def __enter__(self) -> Meter:
-        self._lock, self._real = threading.Lock(), evaluator.carry_out
-        self._active, self._since, self._spans = 0, 0.0, []  # type: ignore[var-annotated]
+        self._real = evaluator.carry_out
+        self._spans: list[tuple[float, float, tuple[str, float]]] = []
 
         def timed(bench: Any, job: Any) -> Any:
-            with self._lock:
-                self._active += 1
-                self._since = time.perf_counter() if self._active == 1 else self._since
-            try:
-                return self._real(bench, job)
-            finally:
-                with self._lock:
-                    self._active -= 1
-                    if self._active == 0:
-                        self._spans.append((self._since, time.perf_counter()))
+            since = time.perf_counter()
+            result = self._real(bench, job)
+            self._spans.append((since, time.perf_counter(), (job.formula, round(result.seconds, 4))))
+            return result
 
         evaluator.carry_out = timed  # type: ignore[assignment]
         return self
@@ -159,10 +153,17 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         evaluator.carry_out = self._real
 
-    def until(self, seconds: float) -> float:
-        """Seconds with a training among the first so many (nothing is counted in worker processes)."""
-        end = (self._spans[0][0] if self._spans else 0.0) + seconds
-        return sum(max(0.0, min(b, end) - a) for a, b in self._spans)
+    def until(self, seconds: float, trials: Iterable[Trial]) -> float:
+        """Seconds among the first so many with a training that is one of the trials' (none of worker processes)."""
+        logged = {(trial.formula, trial.seconds) for trial in trials}
+        end = min((since for since, _, _ in self._spans), default=0.0) + seconds
+        reached = total = 0.0
+        for since, till, what in sorted(self._spans):
+            if what in logged:
+                since, till = max(since, reached), min(till, end)
+                total += max(0.0, till - since)
+                reached = max(reached, till)
+        return total
 
 
 def course(settings: Settings, data: Dataset, workers: int, seconds: float = SECONDS) -> Course:
@@ -190,7 +191,7 @@ def course(settings: Settings, data: Dataset, workers: int, seconds: float = SEC
         full / wall,
         sum(t.rows for t in trained) / wall,
         max(0.0, 1 - training / wall),
-        max(0.0, 1 - meter.until(wall) / wall),
+        max(0.0, 1 - meter.until(wall, trained) / wall),
         workers * len(trained) / busy,
         workers * full / busy,
     )

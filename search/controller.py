@@ -102,11 +102,23 @@ class Controller:
 
     def draw(self, count: int, *, sampling: bool = False) -> Draws:
         """Draw the next `count` graphs; `sampling` draws even where the settings say greedy."""
+        drawn = self.foresee(count, 0, sampling=sampling)
+        self.drawn += count
+        return drawn
+
+    def foresee(self, count: int, after: int, *, sampling: bool = False) -> Draws:
+        """What `draw` would give after `after` more graphs, were the weights still those of now.
+
+        >>> from lossdsl.search.controller import Controller
+        >>> from lossdsl.search.space import Space
+        >>> controller = Controller(Space(nodes=4))
+        >>> later = controller.foresee(2, 3).graphs
+        >>> controller.draw(5).graphs[3:] == later
+        True
+        """
         nodes = len(INPUTS) + self.space.nodes
         choices = tuple(np.zeros((nodes, count), np.int64) for _ in range(3))
-        place = np.uint64(3 * nodes * self.drawn)
-        self.drawn += count
-        return self._pass(choices, place, sampling=sampling)
+        return self._pass(choices, np.uint64(3 * nodes * (self.drawn + after)), sampling=sampling)
 
     def follow(self, op: Places, first: Places, second: Places) -> Draws:
         """The same graphs again, with the log-probabilities of the present weights."""

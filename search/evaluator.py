@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from math import inf
@@ -14,6 +14,7 @@ from typing import Any, overload
 
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.search.bench import Bench, Job, Result
+from lossdsl.search.lanes import Lanes
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped, make_bench
 from lossdsl.search.settings import Settings
 
@@ -64,6 +65,11 @@ def lost(job: Job | Step) -> Any:
     return Stepped(None, None, 0, 0.0, why) if isinstance(job, Step) else Result(-inf, -inf, 0.0, 0, 0, 0.0, why)
 
 
+def _key(job: Step) -> tuple[Any, ...]:
+    """Equal for jobs that give the same; states are told apart as objects."""
+    return job.formula, id(job.start), job.epochs, job.regularised
+
+
 class Evaluator:
     """Runs jobs on `workers` threads or processes; the results do not depend on how many.
 
@@ -79,8 +85,10 @@ class Evaluator:
         self._pool: Executor | None = None
         self._strangers: frozenset[int | None] = frozenset()
         self._interval = sys.getswitchinterval()
-        # Does a piece of work that can wait, and says whether there was one; called while a worker has nothing to do.
-        self.meanwhile: Callable[[], bool] = lambda: False
+        # Does a piece of work that can wait, and says whether there was one; called while results are awaited, with the
+        # number of jobs that are under way or wait for a worker.
+        self.meanwhile: Callable[[int], bool] = lambda jobs: False
+        self._early: dict[tuple[Any, ...], tuple[Step, Future[Any]]] = {}
 
     def __enter__(self) -> Evaluator:
         return self
@@ -91,6 +99,7 @@ class Evaluator:
     def close(self) -> None:
         """Let go of the workers: threads finish the training at hand, processes are ended at once."""
         pool, self._pool = self._pool, None
+        self._early.clear()
         if pool is None:
             return
         pool.shutdown(wait=not self.processes, cancel_futures=True)
@@ -118,16 +127,34 @@ class Evaluator:
         running = deque((job, self._submit(job), 1) for job in islice(queue, 2 * self.workers))
         return self._elsewhere(queue, running, stop)
 
-    def beside(self, work: Callable[[], object]) -> None:
-        """Do a piece of work that lets go of the interpreter, and meanwhile what can wait; returns when it is done."""
-        if self.processes or self.workers == 1:
-            work()
+    @property
+    def foresees(self) -> bool:
+        """Whether jobs can be begun before they are asked for."""
+        return self.workers > 1 and not self.processes
+
+    def foresee(self, jobs: Sequence[Step]) -> None:
+        """Begin these jobs, in this order, where a worker has nothing else to do; `map` will perhaps ask for them.
+
+        Of those that earlier calls named and this one does not, what has not begun is dropped. With nothing to come,
+        all results are forgotten, too.
+        """
+        if not self.foresees:
             return
-        self._pool = self._pool or self._open()
-        future = self._pool.submit(work)
-        while not future.done() and self.meanwhile():
-            pass
-        future.result()
+        wanted = {_key(job): job for job in jobs}
+        for key, (_, future) in list(self._early.items()):
+            if not jobs or (key not in wanted and future.cancel()):
+                future.cancel()
+                del self._early[key]
+        for key, job in wanted.items():
+            if key not in self._early:
+                self._pool = self._pool or self._open()
+                assert isinstance(self._pool, Lanes)
+                self._early[key] = (job, self._pool.later(carry_out, self.bench, job))
+
+    @property
+    def foreseen(self) -> list[Future[Any]]:
+        """What `foresee` began or will begin, and is not done yet."""
+        return [future for _, future in self._early.values() if not future.done()]
 
     def _here(self, jobs: Iterable[Any], stop: Callable[[], bool]) -> Iterator[Any]:
         for job in jobs:
@@ -151,7 +178,8 @@ class Evaluator:
                         if more is not None:
                             running.append((more, self._submit(more), 1))
                             continue
-                    if len(busy) < self.workers and self.meanwhile():
+                    busy += self.foreseen
+                    if self.meanwhile(len(busy)):
                         continue
                     wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
                 try:
@@ -172,6 +200,10 @@ class Evaluator:
                 future.cancel()
 
     def _submit(self, job: Any) -> Future[Any]:
+        early = self._early.pop(_key(job), None) if self._early else None
+        # What has begun goes on; what has not stands with the others that somebody waits for now.
+        if early is not None and not early[1].cancel():
+            return early[1]
         if self._pool is None:
             self._pool = self._open()
         if self.processes:
@@ -183,7 +215,7 @@ class Evaluator:
             # A thread that comes back from training waits for this one no longer than a fraction of a training.
             self._interval = sys.getswitchinterval()
             sys.setswitchinterval(min(self._interval, SWITCH))
-            return ThreadPoolExecutor(self.workers, thread_name_prefix="search", initializer=one_thread)
+            return Lanes(self.workers, "search", one_thread)
         self._strangers = frozenset(child.pid for child in active_children())
         # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.
         arguments: tuple[Any, ...] = (self.data, self.bench.settings)

@@ -16,6 +16,7 @@ from lossdsl.search.archive import Entry
 from lossdsl.search.budget import Clock
 from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.evaluator import Evaluator, OutOfTime
+from lossdsl.search.foresight import Foresight, Slopes
 from lossdsl.search.ledger import Ledger, Trial
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
 from lossdsl.search.proxy import Keys, Speller, slopes
@@ -31,6 +32,7 @@ _PLAIN = ("number", "rows", "fates", "epoch", "count", "done", "rejected", "base
           "best_reward", "top")  # fmt: skip
 _KEPT = 200  # formulas that are remembered as possible results
 _AHEAD = 10  # graphs that are drawn at a time while the recommender looks for its step
+_UNWRITTEN = 60  # trials that may wait for the scribe while no worker is idle
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,9 @@ class OriginalSearch:
         self.rng = np.random.default_rng(seeds[1])
         self.speller = Speller(self.space)
         self.scribe = Scribe(ledger, Keys(self.space, pairwise=bench.pairwise), report)
-        # With several workers one of them often waits for the others: then the scribe can write.
-        evaluator.meanwhile = self.scribe.write_one
+        self.foresight = Foresight(evaluator, self._foreseen, self._alike)
+        evaluator.meanwhile = self._meanwhile
         self._unsaved = 0
-        self._drawn: Draws | None = None
         self.number = 0
         self.rows = 0  # of training, over all trials
         self.fates = {"trained": 0, "duplicate": 0, "filtered": 0, "failed": 0}
@@ -106,10 +107,14 @@ class OriginalSearch:
         pred = o.point_low + (o.point_high - o.point_low) * self.rng.random(o.points)
         self.points = (pred, self.rng.random(o.points))
         self.cache: list[tuple[NDArray[np.float64], float]] = []
+        self._known = Slopes(o.points, o.same_slope)
+        self.bench.trees = {}
+        self.foresight.forget()
         self.done = 0
         self.best_text = ""
         self.best_reward = REFUSED
         self.rejected = 0
+        self._sampling = False
 
     def go(self, share: float = 1.0) -> None:
         """Search until the budget (or this share of a budget of time) is used up."""
@@ -130,6 +135,7 @@ class OriginalSearch:
         except OutOfTime:
             pass
         finally:
+            self.foresight.forget()
             self.scribe.write()
             self.ledger.flush()
 
@@ -138,21 +144,15 @@ class OriginalSearch:
 
     def _learn(self, late: Callable[[], bool]) -> bool:
         """Draw one group, reward it, take one step of REINFORCE; False where the budget of trials ended inside it."""
-        drawn = self._drawn or self.controller.draw(self.original.aggregate)
-        self._drawn = None
+        drawn = self.controller.draw(self.original.aggregate)
         candidates = self._candidates(drawn)
         rewards = list(self._rewards(candidates[: self._left()], late))
         if len(rewards) < len(candidates):
             return False
         weight = self._weight(drawn, candidates, rewards)
         self.done += len(rewards)
-        self.evaluator.beside(lambda: self._update(drawn, weight))
-        return True
-
-    def _update(self, drawn: Draws, weight: NDArray[np.float64]) -> None:
         self.controller.descend(self.controller.gradient(drawn, weight))
-        if self.done < self.count:
-            self._drawn = self.controller.draw(self.original.aggregate)
+        return True
 
     def _candidates(self, drawn: Draws) -> list[Candidate]:
         begin = len(INPUTS)
@@ -169,6 +169,7 @@ class OriginalSearch:
             if not one.why and self._twin(one.slope) is None:
                 if not any(self._alike(one.slope, other.slope) for other in fresh):
                     fresh.append(one)
+        self.foresight.turn([one.slope for one in fresh])
         results = self._train(fresh, self.original.search_epochs, False, late)
         for one in candidates:
             twin = self._twin(one.slope)
@@ -183,16 +184,44 @@ class OriginalSearch:
                 reward = REFUSED if result.reward is None else result.reward
                 fate = "failed" if result.reward is None else "trained"
                 self._log(one.text, one.graph, fate, result.reward, "controller", result.note, result)
-                self.cache.append((one.slope, reward))
+                self._cache(one.slope, reward)
                 self._remember(one.text, result.reward, "controller")
                 yield reward
 
     def _train(
         self, candidates: Sequence[Candidate], epochs: int, regularised: bool, late: Callable[[], bool]
     ) -> Iterator[Stepped]:
-        # Threads of this process need not read the texts again.
-        self.bench.trees = {one.text: self.space.tree(one.graph) for one in candidates}
-        return self.evaluator.map([Step(one.text, self.state, epochs, regularised) for one in candidates], late)
+        return self.evaluator.map([self._job(one, epochs, regularised) for one in candidates], late)
+
+    def _job(self, one: Candidate, epochs: int, regularised: bool) -> Step:
+        # Threads of this process need not read the text again.
+        if one.text not in self.bench.trees:
+            self.bench.trees[one.text] = self.space.tree(one.graph)
+        return Step(one.text, self.state, epochs, regularised)
+
+    # -- what is done while results are awaited ------------------------------------------------------------------
+
+    def _meanwhile(self, jobs: int) -> bool:
+        """Look ahead where the workers run out of jobs; write where one of them has none."""
+        if self.foresight.further(jobs):
+            return True
+        return (jobs < self.evaluator.workers or self.scribe.waiting > _UNWRITTEN) and self.scribe.write_one()
+
+    def _foreseen(self, groups: int) -> list[tuple[Step, NDArray[np.float64]]] | None:
+        """What the group after the present one and `groups` more would train; after the last one, the step."""
+        o, after = self.original, groups * self.original.aggregate
+        if self._sampling:
+            drawn = self.controller.foresee(_AHEAD, groups * _AHEAD, sampling=True)
+            epochs, regularised = o.step_epochs, True
+        elif self.done + o.aggregate + after < self.count:
+            drawn = self.controller.foresee(o.aggregate, after)
+            epochs, regularised = o.search_epochs, False
+        elif self.done + o.aggregate + after == self.count and self._good():
+            return [(Step(self.best_text, self.state, o.step_epochs, regularised=True), np.full(o.points, np.nan))]
+        else:
+            return None
+        fresh = [one for one in self._candidates(drawn) if not one.why and self._known.find(one.slope) < 0]
+        return [(self._job(one, epochs, regularised), one.slope) for one in fresh]
 
     def _weight(self, drawn: Draws, candidates: Sequence[Candidate], rewards: Sequence[float]) -> NDArray[np.float64]:
         """What each log-probability weighs in REINFORCE's loss; the baseline moves as each accepted reward comes in."""
@@ -215,7 +244,7 @@ class OriginalSearch:
     def _advance(self, late: Callable[[], bool]) -> bool:
         """The recommender's own step; False where the budget of trials ended before one was accepted."""
         o = self.original
-        if self.best_text and self.best_reward > self.start_metric - o.reject_limit:
+        if self._good():
             job = Step(self.best_text, self.state, o.step_epochs, regularised=True)
             result = next(self.evaluator.map([job], late))
             fate = "failed" if result.reward is None else "trained"
@@ -227,11 +256,16 @@ class OriginalSearch:
             return True
         return self._sample(late)
 
+    def _good(self) -> bool:
+        """Whether the best of this outer epoch may be the recommender's step."""
+        return bool(self.best_text) and self.best_reward > self.start_metric - self.original.reject_limit
+
     def _sample(self, late: Callable[[], bool]) -> bool:
         """Draw graphs until one does not make the recommender worse, and keep what it made of it."""
         o = self.original
-        tried: list[NDArray[np.float64]] = []
-        accepted = False
+        accepted, self._sampling = False, True
+        self._known = Slopes(o.points, o.same_slope)
+        self.foresight.forget()
         while not accepted and self.rejected < o.max_rejections:
             if late():
                 raise OutOfTime
@@ -239,11 +273,12 @@ class OriginalSearch:
             candidates = self._candidates(self.controller.draw(_AHEAD, sampling=True))
             fates = []
             for one in candidates:
-                alike = any(self._alike(one.slope, other) for other in tried)
+                alike = self._known.find(one.slope) >= 0
                 fates.append("filtered" if one.why else "duplicate" if alike else "trained")
                 if fates[-1] == "trained":
-                    tried.append(one.slope)
+                    self._known.add(one.slope)
             fresh = [one for one, fate in zip(candidates, fates) if fate == "trained"]
+            self.foresight.turn([one.slope for one in fresh])
             results = self._train(fresh, o.step_epochs, True, late)
             for k, (one, fate) in enumerate(zip(candidates, fates)):
                 if self._left() == 0:
@@ -285,7 +320,12 @@ class OriginalSearch:
         return bool(np.abs(a - b).max() < self.original.same_slope)
 
     def _twin(self, slope: NDArray[np.float64]) -> float | None:
-        return next((reward for other, reward in self.cache if self._alike(slope, other)), None)
+        place = self._known.find(slope)
+        return None if place < 0 else self.cache[place][1]
+
+    def _cache(self, slope: NDArray[np.float64], reward: float) -> None:
+        self.cache.append((slope, reward))
+        self._known.add(slope)
 
     # -- what is written down ------------------------------------------------------------------------------------
 
@@ -358,10 +398,6 @@ class OriginalSearch:
         """Put everything away that a resume needs."""
         self.scribe.write()
         self._unsaved = 0
-        if self._drawn is not None:
-            # Drawn too early: the next group is the same when it is drawn again.
-            self.controller.drawn -= len(self._drawn.log_prob)
-            self._drawn = None
         arrays = {f"controller.{name}": array for name, array in self.controller.state().items()}
         arrays.update({f"recommender.{name}": array for name, array in self.state.arrays.items()})
         arrays["points"] = np.stack(self.points)
@@ -382,7 +418,8 @@ class OriginalSearch:
         self.controller.restore(own)
         self.state = recommender_state(arrays, meta)
         self.points = (arrays["points"][0], arrays["points"][1])
-        self.cache = list(zip(arrays["cache.slopes"], arrays["cache.rewards"].tolist()))
+        for slope, reward in zip(arrays["cache.slopes"], arrays["cache.rewards"].tolist()):
+            self._cache(slope, reward)
         self.rng = generator_from(meta["rng"])
         self.candidates = {data["formula"]: Helper(**data) for data in meta["candidates"]}
         for name in _PLAIN:

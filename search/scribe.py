@@ -43,6 +43,11 @@ class Scribe:
         """Put a trial in, without its key, and the graph or text that the key is made of."""
         self._waiting.append((trial, spelling, progress))
 
+    @property
+    def waiting(self) -> int:
+        """How many trials are not written yet."""
+        return len(self._waiting)
+
     def write_one(self) -> bool:
         """Write the first of those that wait; False where none does."""
         if not self._waiting:
