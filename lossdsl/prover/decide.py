@@ -84,8 +84,7 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
     if ranges.affine(tree.root, "label"):
         open_ = [name for name in open_ if name not in ranges.CARRIED]
     if ranged:
-        for name in open_:
-            found[name] = Finding(name, UNDECIDED, "ranges of parameters together with labels in [0, 1]")
+        _soften_ranged(found, open_, tree, fixed, budget)
         return
     judged = tuple(name for name in open_ if name != "minimum")
     between = ranges.for_all(
@@ -111,6 +110,26 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
         return made.findings, made.analysis
 
     between_labels.settle(found, open_, tree.root, fixed, budget, reduced)
+
+
+def _soften_ranged(
+    found: dict[str, Finding], open_: list[str], tree: Tree, fixed: dict[str, Fraction], budget: Budget
+) -> None:
+    """The same with parameters that range too: the label is one more number in a range."""
+    bounds = {"label": (Fraction(0), Fraction(1)), **ranges.bounds_of(tree)}
+
+    def at(values: dict[str, Fraction], some: tuple[str, ...]) -> dict[str, Finding]:
+        given = {name: q for name, q in values.items() if name != "label"}
+        return _decide(tree, (values["label"],), some, {**fixed, **given}, budget).findings
+
+    shown = ranges.for_all(
+        bounds,
+        tuple(name for name in open_ if name != "minimum"),
+        at,
+        lambda box, some: _decide(tree, (Fraction(1, 2),), some, fixed, budget, box).findings,
+    )
+    reason = "ranges of parameters together with labels in [0, 1]"
+    found.update({name: shown.get(name, Finding(name, UNDECIDED, reason)) for name in open_})
 
 
 def _unbroken(tree: Tree) -> bool:

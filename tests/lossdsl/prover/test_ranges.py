@@ -94,3 +94,27 @@ TRIED = "g*(g-1)*(g-0.5)*(g-0.25)*(g-0.75)"
 def test_what_fails_at_a_value_that_nobody_tries_is_not_proved(text: str, name: str) -> None:
     found = check(f"{text} where g in [0, 1]", timeout=None).properties
     assert found[name].status != "proved"
+
+
+SOFT_AND_RANGED = {
+    "hinge where margin in [0.5, 2]": ("domain", "gradient"),
+    "w*(label-pred)^2 where w in [0.5, 2]": ("domain", "gradient", "convex_pred"),
+}
+
+
+@pytest.mark.parametrize("text", SOFT_AND_RANGED)
+def test_soft_labels_and_parameters_at_once(text: str) -> None:
+    report = check(text, label="[0,1]", timeout=None)
+    for name in SOFT_AND_RANGED[text]:
+        assert report.properties[name].status == "proved"
+        assert "label in [0, 1]" in report.properties[name].detail
+
+
+def test_a_label_between_and_a_parameter_refute_together() -> None:
+    """Flat at label 1/2 for w = 4 alone."""
+    report = check("(label-pred)^2 - w*label*(1-label)*(pred-0.5)^2 where w in [0, 8]", label="[0,1]", timeout=None)
+    for name in ("uses_pred", "no_dead_zone"):
+        finding = report.properties[name]
+        assert finding.status == "refuted" and finding.witness is not None
+        assert (finding.witness.at["label"], finding.witness.at["w"]) == ("1/2", "4")
+    assert report.properties["minimum"].status == "undecided"
