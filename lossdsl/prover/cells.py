@@ -47,6 +47,8 @@ class _Cell:
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
     """The signs of terms, or of differences of two, by which the axis was cut already."""
     spans: list[Span] = field(default_factory=list)  # of the terms done so far, in order; see `_span`
+    borrowed: bool = False
+    """Whether `spans` are those of a stretch around this one: they hold here, but may be wider than they have to be."""
 
 
 def axis_ends(score: bool) -> tuple[Point, Point]:
@@ -155,7 +157,8 @@ class _Cutter:
                 values = list(cell.values)
                 values[i] = value
                 known = {**cell.known, args: sign} if throughout else dict(cell.known)
-                cells.append(_Cell(low, high, values, j + 1, {**cell.picks, i: sign}, known))
+                picks = {**cell.picks, i: sign}
+                cells.append(_Cell(low, high, values, j + 1, picks, known, list(cell.spans), True))
             return cells
         return None
 
@@ -177,10 +180,12 @@ class _Cutter:
         if op == "exp":
             return field.exp(a)
         if op == "inv":
-            self._require(a, cell, "a division by zero", lambda s: s != 0, *term.args)
+            if not self._sign(cell, term.args):
+                self._require(a, cell, "a division by zero", lambda s: s != 0, *term.args)
             return field.inverse(a)
         if op == "log":
-            self._require(a, cell, "the log of a number that is not positive", lambda s: s > 0, *term.args)
+            if self._sign(cell, term.args) != 1:
+                self._require(a, cell, "the log of a number that is not positive", lambda s: s > 0, *term.args)
             return field.log(a, self.signs.sign_on(cell.low, cell.high))
         if op == "power":
             assert term.value is not None
@@ -198,34 +203,43 @@ class _Cutter:
         if op == "abs":
             return self._choose(i, a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
         if op == "sign":
-            return self._choose(i, a, cell, lambda s: field.constant(fmpq(s)), smooth=False)
+            return self._choose(i, a, cell, lambda s: field.units[s], smooth=False)
         if op == "select":
             b, c = self._value(cell, term.args[1]), self._value(cell, term.args[2])
             return self._choose(i, a, cell, lambda s: b if holds(term.name, s) else c, smooth=False)
         raise Undecided(f"{op} is not known to the prover")
 
+    def _sign(self, cell: _Cell, args: tuple[int, ...]) -> int:
+        """1 or -1 where a term, or the difference of two, is known to have that sign all over the cell; 0 otherwise."""
+        return cell.known.get(args) or self._glance(cell, args)
+
     def _span(self, cell: _Cell, place: int) -> Span:
         """An interval around a term that is done."""
-        if len(cell.spans) > place:
-            return cell.spans[place]
-        terms = self.terms.items
-        axis = axis_span(cell.low, cell.high)
-        while len(cell.spans) <= place:
-            i = len(cell.spans)
-            known = self.fixed.get(i)
-            if known is None:
-                term = terms[i]
-                known = span_of(term, [cell.spans[a] for a in term.args], axis, self.free)
-            cell.spans.append(known)
-        return cell.spans[place]
+        spans = cell.spans
+        if len(spans) <= place:
+            terms, fixed, free = self.terms.items, self.fixed, self.free
+            axis = axis_span(cell.low, cell.high)
+            for i in range(len(spans), place + 1):
+                known = fixed.get(i)
+                if known is None:
+                    term = terms[i]
+                    known = span_of(term, [spans[a] for a in term.args], axis, free)
+                spans.append(known)
+        return spans[place]
 
     def _glance(self, cell: _Cell, args: tuple[int, ...]) -> int:
         """1 or -1 where intervals show the sign of a term, or of the difference of two; 0 otherwise."""
-        low, high = self._span(cell, args[0])
-        if len(args) > 1:
-            other = self._span(cell, args[1])
-            return 1 if low > other[1] else -1 if high < other[0] else 0
-        return 1 if low > 0 else -1 if high < 0 else 0
+        while True:
+            low, high = self._span(cell, args[0])
+            if len(args) > 1:
+                other = self._span(cell, args[1])
+                sign = 1 if low > other[1] else -1 if high < other[0] else 0
+            else:
+                sign = 1 if low > 0 else -1 if high < 0 else 0
+            if sign or not cell.borrowed:
+                return sign
+            # Once more, with intervals that are no wider than this stretch asks for.
+            cell.spans, cell.borrowed = [], False
 
     def _parts(self, a: Element, cell: _Cell, *args: int) -> list[Part]:
         """Open intervals of one sign and the places between them, in order.
@@ -264,6 +278,11 @@ class _Cutter:
         """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
         term = self.terms.items[i]
         args = _decider(term)
+        sign = self._sign(cell, args)
+        if sign:
+            cell.picks[i] = cell.known[args] = sign
+            seen: Element = pick(sign)
+            return seen
         parts = self._parts(a, cell, *args)
         if not smooth and cell.low is cell.high and parts[0].sign == 0:
             # The place was cut out by another part, such as abs; the switch happens here all the same.

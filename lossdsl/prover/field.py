@@ -98,6 +98,7 @@ class Field:
         self.zero = Element(NIL, UNIT)
         self.one = Element(UNIT, UNIT)
         self.x = Element(X, UNIT)
+        self.units = {0: self.zero, 1: self.one, -1: Element(-UNIT, UNIT)}
         self._place: dict[object, int] = {}
         self._roots: list[int] = []
         self._derivatives: dict[int, Element] = {}
@@ -172,6 +173,10 @@ class Field:
         return self.add(a, self.neg(b))
 
     def mul(self, a: Element, b: Element) -> Element:
+        if a is self.one:
+            return b
+        if b is self.one:
+            return a
         if a.n.is_zero() or b.n.is_zero():
             return self.zero
         return self.quotient(a.n * b.n, a.d * b.d)

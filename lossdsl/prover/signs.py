@@ -3,8 +3,9 @@
 1. the zero polynomial; a constant;
 2. structure: all terms of one sign, given x > 0 (or 1 - x > 0) and the signs of the kernels;
 3. factors: the roots of the factors in x alone, exactly;
-4. ends: expansions that fix the sign next to 0 and 1, or next to the infinite ends of score;
-5. boxes: balls around values and slopes between them, bisection of a bracketed root, an exact zero test of the
+4. slope: where that of the function falls to the rules above, it is monotone between the zeros of its slope;
+5. ends: expansions that fix the sign next to 0 and 1, or next to the infinite ends of score;
+6. boxes: balls around values and slopes between them, bisection of a bracketed root, an exact zero test of the
    rational that a bracket shrinks to.
 
 What none of them decides raises `Undecided`.
@@ -40,6 +41,7 @@ from lossdsl.prover.polynomials import (
     univariate,
     univariate_mirrored,
 )
+from lossdsl.prover.rolle import zeros_by_slope
 from lossdsl.prover.roots import Search
 
 PRECISIONS = (64, 192, 640, 2048)
@@ -93,6 +95,8 @@ class Signs:
                 below = self.at_number(a.d, between(low, high))
             self.methods.add("structure")
             return [Part(low, high, sign * below)]
+        if only_x(a.n) and univariate(a.n).degree() == 1:
+            return self._of_linear(a, low, high)
         cuts: list[Point] = []
         for g, _ in self.field.factor(a.n)[1]:
             for root in self.roots(g, low, high, along):
@@ -111,6 +115,21 @@ class Signs:
                 raise Undecided("a zero inside a piece that has none")
             parts.append(Part(left, right, sign))
         return parts
+
+    def _of_linear(self, a: Element, low: Point, high: Point) -> list[Part]:
+        """The parts where the numerator is c x + b."""
+        self.methods.add("roots")
+        line = univariate(a.n)
+        (root,) = algebraic_roots(line)
+        sign = 1 if line[1] > 0 else -1
+        if not a.d.is_one():
+            below = self.structural(a.d, low, high)
+            sign *= self.at_number(a.d, between(low, high)) if below is None else below
+        if compare(root, low) <= 0:
+            return [Part(low, high, sign)]
+        if compare(root, high) >= 0:
+            return [Part(low, high, -sign)]
+        return [Part(low, root, -sign), Part(root, high, sign)]
 
     def _unbounded(self) -> bool:
         """Whether some number ranges over a half-line, which no ball can hold."""
@@ -355,6 +374,10 @@ class Signs:
             if key in self._lost:
                 raise Undecided(self._lost[key])
             self._seen += [low, high]
+            known = zeros_by_slope(self, g, low, high, Search(self, g, low, high))
+            if known is not None:
+                self._roots[key] = known, False
+                return known
             try:
                 found = self._roots[key] = Search(self, g, low, high, along() if along is not None else None).run()
             except Undecided as why:

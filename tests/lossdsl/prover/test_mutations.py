@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lossdsl.checking import check
-from lossdsl.prover import analysis, cells, ends, extremes, flat, probability, roots, signs, verdict
+from lossdsl.prover import analysis, cells, ends, extremes, flat, probability, rolle, roots, signs, verdict
 
 Answer = tuple[str, str, str]
 """A formula, a property, its status."""
@@ -31,7 +31,7 @@ def zero_test(answer: bool) -> Callable[[pytest.MonkeyPatch], None]:
     """Every question whether a number is exactly zero gets the same answer."""
 
     def weaken(patch: pytest.MonkeyPatch) -> None:
-        for place in (signs, roots):
+        for place in (signs, roots, rolle):
             patch.setattr(place, "vanishes_at", lambda *args: answer)
 
     return weaken
@@ -91,13 +91,19 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
         ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
     "roots between kernels are dropped": (
         swap(roots.Search, "_sweep", no_sweep),
+        ("label/(log(pred)*exp(pred)+pred) + pred", "domain", "refuted")),
+    "zeros of the slope are dropped": (
+        swap(rolle, "algebraic_roots", lambda g: []),
+        ("label/(log(2*pred)-2*pred+1.1) + pred", "domain", "refuted")),
+    "next to the ends all functions are positive": (
+        swap(rolle, "_sign_at_end", lambda *args: 1),
         ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "a monotone box counts as free of zeros": (
         swap(roots.Search, "_bracket", lambda *args: None),
         ("label/(log(pred)+pred) + pred", "domain", "refuted")),
     "any rational counts as a zero": (
         zero_test(True),
-        ("label/(2*pred-1-log(2*pred)+1e-14) + pred", "domain", "proved")),
+        ("label/((2*pred-1-log(2*pred))*exp(pred)+1e-14) + pred", "domain", "proved")),
     "Taylor's formula always keeps off zero": (
         swap(roots.Search, "_far_from_zero", lambda *args: True),
         ("label/(exp(pred-1/2)-pred-1/2-1e-9) + pred", "domain", "refuted")),
@@ -106,7 +112,7 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
         ("label*if(log(2*pred) <= 0, 1-pred, 0.5) + (1-label)*pred", "gradient", "proved")),
     "the leading term decides alone": (
         swap(ends.Expansion, "sign", ignore_rest),
-        ("(1-label)*pred^2*(log(pred)+25) + label*(1-pred)", "monotone", "refuted")),
+        ("(1-label)*pred^2*exp(pred)*(log(pred)+25) + label*(1-pred)", "monotone", "refuted")),
     "places between pieces are not looked at": (
         swap(cells._Cutter, "_parts", no_places),
         ("label*log(abs(pred-0.5)) + pred", "domain", "refuted")),
@@ -124,7 +130,7 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Answer]] = {
         ("pred/(pred-0.3)*label + pred", "domain", "refuted")),
     "boxes around the terms are always free of zeros": (
         swap(roots.Search, "_excluded", lambda *args: True),
-        ("label/(log(pred)+pred) + pred", "domain", "refuted")),
+        ("label/(log(pred)*exp(pred)+pred) + pred", "domain", "refuted")),
     "the sum of slopes does not matter": (
         swap(probability, "_pulls_apart", lambda *args: True),
         ("maxr", "calibrated", "refuted")),
