@@ -20,21 +20,21 @@ Test = Callable[[Jets, Box], "dict[str, Any] | None"]
 """What is said of a box where it holds, None where it does not."""
 
 
-def claim_of(wide: Wide, name: str) -> dict[str, Any]:
-    """What a certificate says for a property; `Rejected` where no boxes are found."""
+def claim_of(wide: Wide, name: str, looks: int = MOST_LOOKS) -> dict[str, Any]:
+    """What a certificate says for a property; `Rejected` where no boxes are found within so many looks."""
     if name in ("gradient", "minimum") and "any" not in wide.terms:
         return {}
     if name == "gradient":
         return {}
     if name == "minimum":
         return {
-            "below": _side(wide, (Fraction(0), Fraction(1)), -1),
-            "above": _side(wide, (Fraction(-1), Fraction(0)), 1),
+            "below": _side(wide, (Fraction(0), Fraction(1)), -1, looks),
+            "above": _side(wide, (Fraction(-1), Fraction(0)), 1, looks),
         }
     if name == "uses_label":
-        return {"boxes": _differing(wide)}
+        return {"boxes": _differing(wide, looks)}
     if name == "no_saturation":
-        return {"floors": {side: _floor(wide, side) for side in wide.terms}}
+        return {"floors": {side: _floor(wide, side, looks) for side in wide.terms}}
     tests: dict[str, Callable[[str], Test]] = {
         "domain": lambda side: lambda jets, box: None if jet_on(jets, box) is None else {},
         "monotone": lambda side: _slope_sign(-1 if side == "1" else 1),
@@ -50,7 +50,8 @@ def claim_of(wide: Wide, name: str) -> dict[str, Any]:
     in_score = name in ("convex_score", "bounded_gradient")
     axes = () if name == "uses_pred" else ("pred",)
     rows = {
-        side: cover(Jets(wide.terms[side], in_score), wide.whole(side, *axes), tests[name](side)) for side in wide.terms
+        side: cover(Jets(wide.terms[side], in_score), wide.whole(side, *axes), tests[name](side), looks)
+        for side in wide.terms
     }
     if name == "bounded_gradient":
         most = max(row.pop("most") for some in rows.values() for row in some)
@@ -58,7 +59,7 @@ def claim_of(wide: Wide, name: str) -> dict[str, Any]:
     return {"boxes": rows}
 
 
-def cover(jets: Jets, whole: Box, test: Test) -> list[dict[str, Any]]:
+def cover(jets: Jets, whole: Box, test: Test, most: int = MOST_LOOKS) -> list[dict[str, Any]]:
     """Boxes that fill the whole and pass the test."""
     out: list[dict[str, Any]] = []
     work, looks = [whole], 0
@@ -69,7 +70,7 @@ def cover(jets: Jets, whole: Box, test: Test) -> list[dict[str, Any]]:
         if said is not None:
             out.append({**{name: [str(a) for a in ends] for name, ends in box.items()}, **said})
             continue
-        if looks + len(work) > MOST_LOOKS or len(out) + len(work) >= MAX_BOXES:
+        if looks + len(work) > most or len(out) + len(work) >= MAX_BOXES:
             raise Rejected("no boxes are found on which it shows")
         longest = max(box, key=lambda name: (box[name][1] - box[name][0]) / (whole[name][1] - whole[name][0]))
         low, high = box[longest]
@@ -132,7 +133,7 @@ def _number(end: End) -> Fraction:
     return exact_value(end.at)
 
 
-def _differing(wide: Wide) -> list[dict[str, Any]]:
+def _differing(wide: Wide, looks: int) -> list[dict[str, Any]]:
     zero, one = (Jets(wide.terms[side], False) for side in ("0", "1"))
 
     def test(jets: Jets, box: Box) -> dict[str, Any] | None:
@@ -141,10 +142,10 @@ def _differing(wide: Wide) -> list[dict[str, Any]]:
                 return {"at": str(q)}
         return None
 
-    return cover(zero, wide.whole("0"), test)
+    return cover(zero, wide.whole("0"), test, looks)
 
 
-def _floor(wide: Wide, side: str) -> list[Any]:
+def _floor(wide: Wide, side: str, looks: int) -> list[Any]:
     wanted = -1 if side == "1" else 1
     for distance in DISTANCES:
         ends = (Fraction(0), distance) if side == "1" else (1 - distance, Fraction(1))
@@ -161,7 +162,7 @@ def _floor(wide: Wide, side: str) -> list[Any]:
             return {"sign": wanted}
 
         try:
-            rows = cover(Jets(wide.terms[side], True), {"pred": ends, **wide.ranges}, test)
+            rows = cover(Jets(wide.terms[side], True), {"pred": ends, **wide.ranges}, test, looks)
         except Rejected:
             continue
         floor = min(floors) / 2
@@ -170,7 +171,7 @@ def _floor(wide: Wide, side: str) -> list[Any]:
     raise Rejected("no number is found below the slope at the wrong end")
 
 
-def _side(wide: Wide, distances: tuple[Fraction, Fraction], wanted: int) -> list[dict[str, Any]]:
+def _side(wide: Wide, distances: tuple[Fraction, Fraction], wanted: int, looks: int) -> list[dict[str, Any]]:
     jets = Jets(wide.terms["any"], False)
     whole = {"label": UNIT, **wide.ranges, "distance": distances}
 
@@ -179,4 +180,4 @@ def _side(wide: Wide, distances: tuple[Fraction, Fraction], wanted: int) -> list
             return {"sign": wanted}
         return _slope_sign(wanted)(jets, box)
 
-    return cover(jets, whole, test)
+    return cover(jets, whole, test, looks)

@@ -5,7 +5,7 @@ The prover's own arithmetic and sign search do the work, on the verifier's spell
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -58,6 +58,7 @@ class Cutter:
         wanted: frozenset[str],
         seconds: float | None,
         least: dict[int, Fraction],
+        ranges: Mapping[str, tuple[Fraction, Fraction]],
     ) -> None:
         self.least = least
         self.terms = terms
@@ -65,7 +66,7 @@ class Cutter:
         budget = Budget(600_000, seconds)
         self.field = Field(hints, budget)
         self.signs = Signs(self.field, False, budget)
-        self.translation = Translation(self.field)
+        self.translation = Translation(self.field, ranges)
 
     def run(self) -> list[Slice]:
         """The cells in order; raises `Undecided`."""
@@ -90,7 +91,12 @@ class Cutter:
         roots = {label: v.elements[self.terms[label].root] for label, v in values.items()}
         slopes = {label: self.field.derivative(a) for label, a in roots.items()}
         for slope in slopes.values():
-            self.sign(slope, low, high)
+            try:
+                self.sign(slope, low, high)
+            except Undecided:
+                # With a parameter that ranges the slope may have several signs, and be convex all the same.
+                if not self.translation.table.ranges:
+                    raise
         for label, m in self.least.items():
             below = self.field.constant(fmpq(m.numerator, m.denominator))
             self.sign(self.field.sub(roots[label], below), low, high)
@@ -148,6 +154,8 @@ class Cutter:
             return f.constant(fmpq(term.value.numerator, term.value.denominator))
         if term.op == "x":
             return f.x
+        if term.op == "free":
+            return self.translation.free(term.name)
         if term.op == "add":
             return f.add(*args)
         if term.op == "mul":

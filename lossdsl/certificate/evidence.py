@@ -10,6 +10,7 @@ from typing import Any
 
 from lossdsl.certificate.translation import Translation
 from lossdsl.prover.limits import Undecided
+from lossdsl.verifier import bernstein
 from lossdsl.verifier.ends import sign_towards_end
 from lossdsl.verifier.facts import Facts, box_sign
 from lossdsl.verifier.intervals import Intervals, Unbounded, sign
@@ -19,6 +20,7 @@ from lossdsl.verifier.polynomials import ONE, Poly, from_dense, variable
 
 MAX_BOXES = 700
 MAX_DEPTH = 5
+MAX_PARTS = 64
 ENDS = tuple(Fraction(1, 2**k) for k in (2, 4, 7, 12, 20, 32, 50, 80))
 
 
@@ -32,6 +34,7 @@ class Searching(Facts):
         self.places: dict[Any, int] = {}
         self.depth = 0
         self._hopeless: set[Any] = set()
+        self._open: set[Any] = set()
 
     def need(self, f: Poly, what: str) -> int:
         """The sign of f, with evidence found for it where there was none."""
@@ -41,10 +44,106 @@ class Searching(Facts):
             found = super().need(f, what)
         return found
 
+    def lean(self, f: Poly, what: str) -> tuple[int, bool]:
+        """The weak sign of f, with evidence found for it where there was none."""
+        g = self.table.fold(f).primitive()[1]
+        if g.constant is None and g.key not in self._signs and g.key not in self._weak:
+            try:
+                self.show(g)
+            except Rejected:
+                self._show_weakly(g)
+        return super().lean(f, what)
+
+    def _show_weakly(self, f: Poly) -> None:
+        if f.key in self._open or self.depth > 40 or not self.table.ranges:
+            return
+        self._open.add(f.key)
+        self.depth += 1
+        try:
+            self.define(f)
+            any(evidence is not None and self._accepted(f, evidence, True) for evidence in self._weak_candidates(f))
+        except Rejected:
+            return
+        finally:
+            self.depth -= 1
+
+    def _weak_candidates(self, f: Poly) -> Any:
+        yield "exp"
+        content, factors = self.translation.field.factor(self.translation.back(f))
+        if len(factors) > 1 or factors[0][1] > 1:
+            rows = []
+            for g, e in factors:
+                h = _primitive(self.translation.poly(g))
+                self.lean(h, "a factor")
+                rows.append([self.places[h.key], e])
+            yield ["sum", [[int(content) * self._unit(factors), rows]]]
+            return
+        yield self._by_groups(f, weakly=True)
+        yield self._by_coefficients(f)
+        yield self._between_two(f)
+
+    def _between_two(self, f: Poly) -> Any:
+        """Linear in an exponential E that is not above 1: f is E f(1) + (1-E) f(0)."""
+        for v in f.variables():
+            if not v or self.table.items[v - 1].kind != "exp" or f.highest(v) != 1:
+                continue
+            parts = f.split(v)
+            if 0 not in parts or 1 not in parts:
+                continue
+            rows = []
+            for weight, g in ((variable(v), parts[0] + parts[1]), (ONE - variable(v), parts[0])):
+                scale, rest = weight.primitive()
+                content, other = g.primitive()
+                if not g or not self._leans(rest):
+                    break
+                product = [[self.places[rest.key], 1]]
+                if other.constant is None:
+                    if not self._leans(other):
+                        break
+                    product.append([self.places[other.key], 1])
+                rows.append([scale * content, product])
+            else:
+                return ["sum", rows]
+        return None
+
+    def _leans(self, f: Poly) -> int:
+        try:
+            return self.lean(f, "it")[0]
+        except Rejected:
+            return 0
+
+    def _by_coefficients(self, f: Poly) -> Any:
+        """Boxes on each of which the coefficients in Bernstein's form have one sign."""
+        for v in f.variables():
+            if v and self.table.items[v - 1].kind in ("exp", "root"):
+                self._leans(variable(v) - ONE)
+        small = frozenset(v for v in f.variables() if v and self._weakly(ONE - variable(v)) == 1)
+        try:
+            variables = bernstein.spread(self.table, f, self.left.low, self.right.high, small)
+            work, done = [variables.whole], []
+            while work:
+                box = work.pop()
+                if bernstein.sign_on(variables, box) is not None:
+                    done.append(box)
+                    continue
+                if len(done) + len(work) > MAX_PARTS:
+                    return None
+                longest = max(
+                    box,
+                    key=lambda name: (
+                        (box[name][1] - box[name][0]) / (variables.whole[name][1] - variables.whole[name][0])
+                    ),
+                )
+                low, high = box[longest]
+                work += [{**box, longest: ((low + high) / 2, high)}, {**box, longest: (low, (low + high) / 2)}]
+        except Rejected:
+            return None
+        return ["bernstein", [{name: [str(a) for a in ends] for name, ends in box.items()} for box in done]]
+
     def show(self, f: Poly) -> int:
         """The number of the fact that f has a sign; `Rejected` where no evidence is found."""
         known = self.places.get(f.key)
-        if known is not None:
+        if known is not None and f.key in self._signs:
             return known
         if f.key in self._hopeless or self.depth > 40:
             raise Rejected("no evidence is found for a sign")
@@ -59,23 +158,25 @@ class Searching(Facts):
         self._hopeless.add(f.key)
         raise Rejected(f"no evidence is found for the sign of {_short(f)}")
 
-    def _accepted(self, f: Poly, evidence: Any) -> bool:
+    def _accepted(self, f: Poly, evidence: Any, weak: bool = False) -> bool:
         try:
-            found = self._show(f, evidence)
+            found = self._show(f, evidence, weak)
         except (Rejected, Unbounded):
             return False
         if found not in (1, -1):
             return False
         self.places[f.key] = len(self.listed)
-        self.listed.append((f, found))
-        self.rows.append([str(f), found, evidence])
-        self._signs[f.key] = found
+        self._keep(f, found, weak)
+        self.rows.append([str(f), found, evidence, *(["weak"] if weak else [])])
         return True
 
     def _candidates(self, f: Poly) -> Any:
         """Kinds of evidence to try, cheapest first."""
         if len(f.terms) == 1 and f.degree == 1 and len(f.variables()) == 1 and f.variables() != [0]:
             kind = self.table.items[f.variables()[0] - 1].kind
+            if kind == "range":
+                yield ["pieces", [], ["box"]]
+                return
             if kind != "log":
                 yield "positive"
                 return
@@ -91,8 +192,16 @@ class Searching(Facts):
         if f.variables() == [0]:
             yield "sturm"
             return
+        if self.table.ranges:
+            yield "exp"
         yield self._by_groups(f)
         yield ["pieces", [], ["box"]]
+        if self.table.ranges:
+            yield self._by_groups(f, weakly=True)
+            yield self._by_coefficients(f)
+            yield self._between_two(f)
+            if self.value(f) is None:
+                return
         yield self._by_derivative(f)
         yield self._by_pieces(f)
 
@@ -123,27 +232,28 @@ class Searching(Facts):
 
     # -- all terms of one sign ---------------------------------------------------------------------------------------
 
-    def _by_groups(self, f: Poly) -> Any:
+    def _by_groups(self, f: Poly, weakly: bool = False) -> Any:
         """f by monomials in the kernels, with coefficients in x that have one sign each, all the products the same."""
         groups: dict[int, dict[int, int]] = {}
         for m, c in f.terms.items():
             power = m & 0xFFFFF
             groups.setdefault(m - power, {})[power] = c
-        wanted = self.value(f)
+        wanted = None if weakly else self.value(f)
+        sign_of = self._leans if weakly else self._try
         rows = []
         for kernels, row in groups.items():
             content, g = from_dense([row.get(i, 0) for i in range(max(row) + 1)]).primitive()
             product = Poly({kernels: 1}, f.degree)
             s = self.value(g * product)
-            if not wanted or s is None or s * (1 if content > 0 else -1) != wanted:
+            if not weakly and (not wanted or s is None or s * (1 if content > 0 else -1) != wanted):
                 return None
             parts = []
             if g.constant is None:
-                if self._try(g) is None:
+                if not sign_of(g):
                     return None
                 parts.append([self.places[g.key], 1])
             for v in product.variables():
-                if self._try(variable(v)) is None:
+                if not sign_of(variable(v)):
                     return None
                 parts.append([self.places[variable(v).key], product.highest(v)])
             rows.append([content, parts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -21,18 +22,31 @@ def rational(q: fmpq) -> Fraction:
 class Translation:
     """The table of kernels of a certificate, kernel i being that of the field; `rows` is what the file says."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, ranges: Mapping[str, tuple[Fraction, Fraction]] | None = None) -> None:
         self.field = field
-        self.table = Kernels([])
+        self.table = Kernels([], ranges)
         self.rows: list[Any] = []
+        self.names: dict[int, str] = {}
+        """The parameters with a range by the places of their kernels."""
+
+    def free(self, name: str) -> Element:
+        """A parameter that ranges, as an element."""
+        low, high = (fmpq(q.numerator, q.denominator) for q in self.table.ranges[name])
+        made = self.field.free(name, low, high)
+        place = next(i for i, d in enumerate(made.n.degrees()[1:]) if d)
+        self.names[place] = name
+        self.grow()
+        return made
 
     def grow(self) -> None:
         """Takes over the kernels that the field has come to have."""
-        for kernel in self.field.kernels[len(self.rows) :]:
-            if kernel.kind == "exp":
+        for i, kernel in enumerate(self.field.kernels[len(self.rows) :], len(self.rows)):
+            if kernel.kind == "free":
+                row: dict[str, Any] = {"range": self.names[i]}
+            elif kernel.kind == "exp":
                 assert kernel.inner is not None
                 n, d = self.plain(kernel.inner.n), self.plain(kernel.inner.d)
-                row: dict[str, Any] = {"exp": [str(n), str(d)]}
+                row = {"exp": [str(n), str(d)]}
             elif kernel.kind == "log":
                 row = {"log": str(self.plain(kernel.poly))}
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,9 @@ class Draft:
         wanted: list[str],
         report: Report,
         seconds: float | None,
+        ranges: Mapping[str, tuple[Fraction, Fraction]] | None = None,
     ) -> None:
+        self.ranges = ranges or {}
         self.entry = entry
         self.terms = terms
         self.labels = labels
@@ -144,7 +146,7 @@ class Draft:
     def _cut(self, least: dict[int, Fraction]) -> tuple[Cutter, list[Slice]]:
         hints: dict[object, int] = {}
         for _ in range(8):
-            cutter = Cutter(self.terms, hints, frozenset(self.wanted), self.seconds, least)
+            cutter = Cutter(self.terms, hints, frozenset(self.wanted), self.seconds, least, self.ranges)
             try:
                 return cutter, cutter.run()
             except RetryWithRoot as retry:

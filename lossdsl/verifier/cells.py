@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lossdsl.grammar.parser import read as read_formula
 from lossdsl.grammar.printer import show
 from lossdsl.verifier.curves import Curve
 from lossdsl.verifier.facts import Facts
-from lossdsl.verifier.kernels import Kernels
+from lossdsl.verifier.kernels import Kernels, Range
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.places import enclose
 from lossdsl.verifier.points import read_points
@@ -16,13 +17,18 @@ from lossdsl.verifier.properties import Cell, Proof
 from lossdsl.verifier.terms import spell
 
 
-def read_proof(entry: dict[str, Any], formula: str, labels: tuple[int, ...]) -> Proof:
-    """Checks all that an entry says of its cells; `Rejected` or `Malformed` where something is wrong."""
+def read_proof(
+    entry: dict[str, Any], formula: str, labels: tuple[int, ...], ranges: Mapping[str, Range] | None = None
+) -> Proof:
+    """Checks all that an entry says of its cells; `Rejected` or `Malformed` where something is wrong.
+
+    With `ranges`, for all values of these parameters.
+    """
     tree = read_formula(formula).tree
     if show(tree) != formula:
         raise Rejected("the formula is not in canonical form")
-    terms = {label: spell(tree, label) for label in labels}
-    table = Kernels(entry["kernels"])
+    terms = {label: spell(tree, label, bool(ranges)) for label in labels}
+    table = Kernels(entry["kernels"], ranges)
     points = read_points(entry["breakpoints"], table)
     rows = entry["cells"]
     if not isinstance(rows, list):
@@ -49,7 +55,7 @@ def read_proof(entry: dict[str, Any], formula: str, labels: tuple[int, ...]) -> 
     for place in points[1:-1]:
         for label in labels:
             try:
-                enclose(terms[label], place)
+                enclose(terms[label], place, table.ranges)
             except Rejected as error:
                 raise Rejected(str(error), f"breakpoint {place}, label {label}") from None
     return Proof(table, labels, terms, points, cells)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from lossdsl.verifier.limits import spend
 
 Atom = tuple[str, int]
-"""`("log", n)`: log n; `("e", 0)`: e; `("power", n)`: n, under a fractional exponent."""
+"""`("log", n)`: log n; `("e", 0)`: e; `("power", n)`: n, under a fractional exponent; `("symbol", n)`: any number."""
 Product = tuple[tuple[Atom, Fraction], ...]
 Constant = dict[Product, Fraction]
 """Products of powers of atoms, each with its rational factor; the zero is empty."""
@@ -28,6 +28,11 @@ def known(a: Constant | None) -> Fraction | None:
     if a is None or len(a) > 1:
         return None
     return a[()] if () in a else (None if a else Fraction(0))
+
+
+def symbol(n: int) -> Constant:
+    """A number of which nothing is known: what cancels is zero whatever it is."""
+    return {((("symbol", n), Fraction(1)),): Fraction(1)}
 
 
 def add(a: Constant, b: Constant) -> Constant:
@@ -104,7 +109,7 @@ def log(a: Constant) -> Constant | None:
     if len(a) != 1:
         return None
     ((product, c),) = a.items()
-    if c <= 0 or any(kind == "log" for (kind, _), _ in product):
+    if c <= 0 or any(kind in ("log", "symbol") for (kind, _), _ in product):
         return None
     out: Constant = {}
     for n, way in ((c.numerator, 1), (c.denominator, -1)):

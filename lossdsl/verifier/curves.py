@@ -51,7 +51,7 @@ class Curve:
         value = self.values[terms.root]
         try:
             self.slope = self._checked(data.get("slope"), self.table.derivative(value), "the slope")
-            self.slope_sign = self.sign(self.slope, "the slope")
+            self._leaning = self._leans()
         except Rejected as error:
             raise Rejected(str(error), "slope") from None
         self._curvature = data.get("curvature")
@@ -63,6 +63,32 @@ class Curve:
     def sign(self, a: Quotient, what: str) -> int:
         """The sign of a quotient on the cell."""
         return self.facts.need(a.n, what) * a.sign
+
+    def lean(self, a: Quotient, what: str) -> tuple[int, bool]:
+        """The weak sign of a quotient on the cell, and whether it is strict."""
+        found, strict = self.facts.lean(a.n, what)
+        return found * a.sign, strict
+
+    def _leans(self) -> tuple[int, bool] | None:
+        """The sign of the slope; None where parameters range and it is not shown, which only matters to some."""
+        try:
+            return self.lean(self.slope, "the slope")
+        except Rejected:
+            if self.table.ranges:
+                return None
+            raise
+
+    @property
+    def slope_sign(self) -> int:
+        """The sign of the slope, weak where it `rests`; 0 where the slope is zero all along."""
+        if self._leaning is None:
+            raise Rejected("there is no evidence for the sign of the slope")
+        return self._leaning[0]
+
+    @property
+    def rests(self) -> bool:
+        """Whether the slope may be zero: all along, or at a place, or for a value of a parameter."""
+        return self.slope_sign == 0 or self._leaning is None or not self._leaning[1]
 
     # -- claims ------------------------------------------------------------------------------------------------------
 
@@ -93,6 +119,10 @@ class Curve:
             return Quotient(whole(term.value.numerator), whole(term.value.denominator))
         if term.op == "x":
             return Quotient(variable(0), ONE)
+        if term.op == "free":
+            if term.name not in self.table.range_of:
+                raise Rejected(f"there is no kernel for {term.name}")
+            return Quotient(variable(self.table.range_of[term.name] + 1), ONE)
         if term.op == "add":
             return self._add(*args)
         if term.op == "mul":
@@ -169,6 +199,8 @@ class Curve:
                 raise Malformed("a part is a kernel and its power")
             if not 0 <= row[0] < len(self.table.items):
                 raise Malformed("a part is no kernel of this certificate")
+            if self.table.items[row[0]].kind == "range":
+                raise Rejected("a parameter is no part: its sign is open")
             q = fraction(row[1])
             if abs(q) > MAX_POWER:
                 raise Malformed("a power is too large")

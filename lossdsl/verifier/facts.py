@@ -4,11 +4,17 @@ Evidence is one of
 
 * `"sturm"`: no root of a polynomial in x by Sturm's theorem, and its sign at one place;
 * `"log"`: a lone log kernel has the sign of its argument minus 1;
+* `"exp"`: a lone exponential, less 1, has the sign of its exponent;
 * `["sum", [[c, [[i, e], …]], …]]`: the polynomial is the sum of c times powers of earlier facts, all of one sign;
 * `["monotone", end]`: its derivative has a sign, and its limit at that end of the cell is on the right side of zero;
 * `["pieces", [cut, …], [rule, …]]`: the cell falls into pieces, shown one by one: `"box"` by intervals on the closed
   piece, `"root"` next to an end where it vanishes, by the sign of its slope there, `"end"` next to 0 or 1, by a leading
-  term that outweighs the rest.
+  term that outweighs the rest;
+* `["bernstein", [box, …]]`: on each of the boxes, which fill the cell and the ranges of parameters, all coefficients in
+  Bernstein's form have one sign.
+
+A sum, `exp` and Bernstein's form may show a weak sign, of a polynomial that may be zero at places or for some
+parameters: such a fact is marked `"weak"`, and it is used where that is enough.
 """
 
 from __future__ import annotations
@@ -16,14 +22,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from lossdsl.verifier import bernstein, univariate
 from lossdsl.verifier import constants as exact
-from lossdsl.verifier import univariate
+from lossdsl.verifier.boxes import read_boxes
 from lossdsl.verifier.ends import sign_towards_end
 from lossdsl.verifier.intervals import Intervals, Unbounded, sign
 from lossdsl.verifier.kernels import Kernels, sign_at
 from lossdsl.verifier.limits import MAX_CUTS, MAX_FACTS, MAX_POWER, Malformed, Rejected
 from lossdsl.verifier.points import END, START, Point, fraction, one_signed_slope
-from lossdsl.verifier.polynomials import ONE, ZERO, Key, Poly, read
+from lossdsl.verifier.polynomials import ONE, ZERO, Key, Poly, read, variable
 
 
 class Facts:
@@ -35,6 +42,8 @@ class Facts:
         self.right = right
         self.listed: list[tuple[Poly, int]] = []
         self._signs: dict[Key, int] = {}
+        self._weak: dict[Key, int] = {}
+        self._unsure: set[int] = set()
         self._defined: set[int] = set()
         if not left.high < right.low:
             raise Rejected("the cell has no inside")
@@ -58,11 +67,23 @@ class Facts:
             raise Rejected(f"there is no evidence for the sign of {what}")
         return found
 
+    def lean(self, f: Poly, what: str) -> tuple[int, bool]:
+        """The weak sign of f and whether it is strict; the sign 0 of the zero polynomial is."""
+        found = self.sign(f)
+        if found is not None:
+            return found, True
+        content, g = self.table.fold(f).primitive()
+        if g.key not in self._weak:
+            raise Rejected(f"there is no evidence for the sign of {what}")
+        return self._weak[g.key] * (1 if content > 0 else -1), False
+
     def define(self, f: Poly) -> None:
         """`Rejected` unless every kernel in f is defined on the cell."""
         for v in f.variables():
             if v and v - 1 not in self._defined:
                 kernel = self.table.items[v - 1]
+                if kernel.kind == "range":
+                    continue
                 self.define(kernel.n)
                 self.define(kernel.d)
                 if kernel.kind == "exp":
@@ -79,32 +100,51 @@ class Facts:
         if not isinstance(rows, list) or len(rows) > MAX_FACTS:
             raise Malformed("the facts are a list of limited length")
         for i, row in enumerate(rows):
-            if not isinstance(row, list) or len(row) != 3 or row[1] not in (1, -1) or type(row[1]) is not int:
-                raise Malformed("a fact is a polynomial, 1 or -1, and its evidence")
+            weak = isinstance(row, list) and row[3:] == ["weak"]
+            if (
+                not isinstance(row, list)
+                or not (len(row) == 3 or weak)
+                or row[1] not in (1, -1)
+                or type(row[1]) is not int
+            ):
+                raise Malformed("a fact is a polynomial, 1 or -1, its evidence, and perhaps `weak`")
             f = read(row[0], len(self.table.items))
             if self.table.fold(f) != f:
                 raise Malformed("a polynomial has a power of a root that is not folded")
             try:
-                shown = self._show(f, row[2])
+                shown = self._show(f, row[2], weak)
             except (Rejected, Unbounded) as error:
                 raise Rejected(str(error), f"fact {i}") from None
             if shown != row[1]:
                 raise Rejected("the evidence does not show the sign that is claimed", f"fact {i}")
-            self.listed.append((f, shown))
-            content, g = f.primitive()
-            self._signs[g.key] = shown if content > 0 else -shown
+            self._keep(f, shown, weak)
 
-    def _show(self, f: Poly, evidence: Any) -> int:
-        """The sign that the evidence shows; `Rejected` or another sign where it does not."""
+    def _keep(self, f: Poly, shown: int, weak: bool) -> None:
+        if weak:
+            self._unsure.add(len(self.listed))
+        self.listed.append((f, shown))
+        content, g = f.primitive()
+        (self._weak if weak else self._signs)[g.key] = shown if content > 0 else -shown
+
+    def _show(self, f: Poly, evidence: Any, weak: bool = False) -> int:
+        """The sign that the evidence shows, strict or weak; `Rejected` or another sign where it does not."""
         if f.constant is not None:
             raise Malformed("a constant needs no fact")
         self.define(f)
+        if isinstance(evidence, list) and len(evidence) == 2 and evidence[0] in ("sum", "bernstein"):
+            found, strict = (self._sum if evidence[0] == "sum" else self._bernstein)(f, evidence[1])
+            if not (strict or weak):
+                raise Rejected("the sign is shown, but not that there is no zero")
+            return found
+        if evidence == "exp":
+            found, strict = self._exp(f)
+            if not (strict or weak):
+                raise Rejected("the sign is shown, but not that there is no zero")
+            return found
         if evidence == "sturm":
             return self._sturm(f)
         if evidence == "log":
             return self._log(f)
-        if isinstance(evidence, list) and len(evidence) == 2 and evidence[0] == "sum":
-            return self._sum(f, evidence[1])
         if isinstance(evidence, list) and len(evidence) == 2 and evidence[0] == "monotone":
             return self._monotone(f, evidence[1])
         if isinstance(evidence, list) and len(evidence) == 3 and evidence[0] == "pieces":
@@ -127,6 +167,16 @@ class Facts:
                 return self.need(self.table.items[v - 1].n - ONE, "the argument of a log, less 1")
         raise Rejected("it is no lone log")
 
+    def _exp(self, f: Poly) -> tuple[int, bool]:
+        """exp(n/d) - 1 has the sign of n/d."""
+        for v in f.variables():
+            if v and self.table.items[v - 1].kind == "exp" and f.primitive()[1] == variable(v) - ONE:
+                kernel = self.table.items[v - 1]
+                found, strict = self.lean(kernel.n, "an exponent")
+                below = self.need(kernel.d, "the divisor of an exponent")
+                return found * below * (1 if f.primitive()[0] > 0 else -1), strict
+        raise Rejected("it is not 1 less a lone exponential")
+
     def _sturm(self, f: Poly) -> int:
         if f.variables() != [0]:
             raise Rejected("Sturm's theorem is about polynomials in x alone")
@@ -142,15 +192,36 @@ class Facts:
             raise Rejected("the polynomial has a root in the cell")
         return univariate.sign_at(dense, self.middle)
 
-    def _sum(self, f: Poly, rows: Any) -> int:
+    def _bernstein(self, f: Poly, rows: Any) -> tuple[int, bool]:
+        # exp and roots are positive; not above 1 where a fact says so.
+        small = frozenset(v for v in f.variables() if v and self._weakly(ONE - variable(v)) == 1)
+        variables = bernstein.spread(self.table, f, self.left.low, self.right.high, small)
+        signs, strict = set(), True
+        for box, _ in read_boxes(rows, variables.whole, frozenset()):
+            found = bernstein.sign_on(variables, box)
+            if found is None:
+                raise Rejected("the coefficients on a box differ in sign")
+            signs.add(found[0])
+            strict = strict and found[1]
+        if len(signs) != 1:
+            raise Rejected("the boxes differ in sign")
+        return signs.pop(), strict
+
+    def _weakly(self, f: Poly) -> int | None:
+        try:
+            return self.lean(f, "it")[0]
+        except Rejected:
+            return None
+
+    def _sum(self, f: Poly, rows: Any) -> tuple[int, bool]:
         if not isinstance(rows, list) or not rows:
             raise Malformed("a sum is a list of products")
-        total, signs = ZERO, set()
+        total, signs, sure = ZERO, set(), False
         for row in rows:
             if not isinstance(row, list) or len(row) != 2 or type(row[0]) is not int or not isinstance(row[1], list):
                 raise Malformed("a product is a whole number and a list of facts with their powers")
             c = row[0]
-            product, s = ONE.scale(c), (c > 0) - (c < 0)
+            product, s, strict = ONE.scale(c), (c > 0) - (c < 0), c != 0
             for part in row[1]:
                 if not isinstance(part, list) or len(part) != 2 or any(type(n) is not int for n in part):
                     raise Malformed("a factor is the number of a fact and its power")
@@ -160,13 +231,15 @@ class Facts:
                 g, known = self.listed[i]
                 product = product * g**e
                 s *= known**e
+                strict = strict and i not in self._unsure
             total = total + product
             signs.add(s)
+            sure = sure or strict
         if self.table.fold(total) != f:
             raise Rejected("the sum of products is another polynomial")
         if len(signs) != 1:
             raise Rejected("the products of the sum differ in sign")
-        return signs.pop()
+        return signs.pop(), sure
 
     def _monotone(self, f: Poly, side: Any) -> int:
         if side not in ("left", "right"):

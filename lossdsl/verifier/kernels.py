@@ -6,6 +6,7 @@ interval, exactly at a rational, or as the limit at 0 and 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,8 @@ from lossdsl.verifier.constants import Constant
 from lossdsl.verifier.intervals import Interval, Intervals, Unbounded
 from lossdsl.verifier.limits import MAX_KERNELS, MAX_ORDER, Malformed, spend
 from lossdsl.verifier.polynomials import BITS, MASK, ONE, ZERO, Poly, X, mirrored, read, variable
+
+Range = tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,16 @@ class Quotient:
 
 @dataclass(frozen=True)
 class Kernel:
-    """`kind` log or root: of the polynomial `n`; exp: of n/d. `order` is that of a root."""
+    """`kind` log or root: of the polynomial `n`; exp: of n/d; range: a number between two `ends`.
+
+    `order` is that of a root, or the place of a range.
+    """
 
     kind: str
     n: Poly
     d: Poly = ONE
     order: int = 1
+    ends: Range = (Fraction(0), Fraction(0))
 
 
 class Kernels:
@@ -46,10 +53,13 @@ class Kernels:
     (x*k0+x, x)
     """
 
-    def __init__(self, rows: object) -> None:
+    def __init__(self, rows: object, ranges: Mapping[str, Range] | None = None) -> None:
         if not isinstance(rows, list):
             raise Malformed("the kernels are a list")
         self.items: list[Kernel] = []
+        self.ranges = dict(ranges or {})
+        self.range_of: dict[str, int] = {}
+        """The places of the kernels of parameters that have a range; that range comes from the formula."""
         self._log_of: dict[Any, int] = {}
         for row in rows:
             self.add(row)
@@ -62,6 +72,11 @@ class Kernels:
             raise Malformed("a kernel is one of log, exp, root")
         ((kind, body),) = row.items()
         count = len(self.items)
+        if kind == "range" and isinstance(body, str) and body in self.ranges and body not in self.range_of:
+            self.range_of[body] = count
+            # n is of no use, but no zero.
+            self.items.append(Kernel("range", ONE, order=count, ends=self.ranges[body]))
+            return
         if kind == "log":
             kernel = Kernel("log", read(body, count))
             self._log_of.setdefault(kernel.n.key, count)
@@ -72,7 +87,7 @@ class Kernels:
                 raise Malformed("the order of a root is a small whole number")
             kernel = Kernel("root", read(body[0], count), order=body[1])
         else:
-            raise Malformed("a kernel is one of log, exp, root")
+            raise Malformed("a kernel is one of log, exp, root, or a parameter with a range")
         if not kernel.n or not kernel.d or (kernel.d.constant or 1) < 0:
             raise Malformed("a kernel of zero, or with a negative divisor")
         self.items.append(kernel)
@@ -124,6 +139,8 @@ class Kernels:
 
     def _kernel_slope(self, i: int) -> tuple[Poly, Poly]:
         kernel = self.items[i]
+        if kernel.kind == "range":
+            return ZERO, ONE
         n, below = self.slope(kernel.n)
         if kernel.kind == "log":
             return n, below * kernel.n
@@ -192,6 +209,8 @@ class Kernels:
         return total
 
     def _kernel_at(self, kernel: Kernel, x: Fraction, cache: dict[int, Constant | None]) -> Constant | None:
+        if kernel.kind == "range":
+            return exact.symbol(kernel.order)
         n = self._at(kernel.n, x, cache)
         if n is None:
             return None
@@ -221,6 +240,9 @@ class Box:
         found = self._values.get(v)
         if found is None:
             kernel = self.table.items[v - 1]
+            if kernel.kind == "range":
+                found = self._values[v] = self.a.hull(*kernel.ends)
+                return found
             inner = self.poly(kernel.n)
             if kernel.kind == "exp":
                 if kernel.d != ONE:
@@ -238,17 +260,21 @@ class Box:
         return found
 
     def poly(self, f: Poly) -> Interval:
-        """The interval of a polynomial."""
+        """The interval of a polynomial, what multiplies each product of kernels taken together."""
         a = self.a
-        total = a.rational(0)
+        groups: dict[int, list[tuple[int, int]]] = {}
         for monomial, c in f.terms.items():
-            value: Interval | None = None
-            for v in range(monomial.bit_length() // BITS + 1):
-                e = (monomial >> (BITS * v)) & MASK
+            groups.setdefault(monomial & ~MASK, []).append((monomial & MASK, c))
+        total = a.rational(0)
+        for kernels, row in groups.items():
+            value = a.rational(0)
+            for e, c in row:
+                value = a.add(value, a.scale(c, self.power(0, e)) if e else a.rational(c))
+            for v in range(1, kernels.bit_length() // BITS + 1):
+                e = (kernels >> (BITS * v)) & MASK
                 if e:
-                    factor = self.power(v, e)
-                    value = factor if value is None else a.mul(value, factor)
-            total = a.add(total, a.rational(c) if value is None else a.scale(c, value))
+                    value = a.mul(value, self.power(v, e))
+            total = a.add(total, value)
         return total
 
     def slope_of_variable(self, v: int) -> Interval:
@@ -257,6 +283,8 @@ class Box:
         if found is None:
             a = self.a
             kernel = self.table.items[v - 1]
+            if kernel.kind == "range":
+                return a.rational(0)
             inner = self.slope(kernel.n)
             if kernel.kind == "log":
                 found = a.mul(inner, a.inverse(self.poly(kernel.n)))

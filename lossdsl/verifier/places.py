@@ -6,24 +6,28 @@ A term is continuous where its arguments are, but for `sign` and `if`; these are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from lossdsl.verifier.curves import Curve
 from lossdsl.verifier.facts import vanishes
 from lossdsl.verifier.intervals import Interval, Intervals, Unbounded, sign
-from lossdsl.verifier.kernels import Kernels, Quotient
+from lossdsl.verifier.kernels import Kernels, Quotient, Range
 from lossdsl.verifier.limits import Rejected
 from lossdsl.verifier.points import Point
 from lossdsl.verifier.polynomials import Poly
 from lossdsl.verifier.terms import Terms, holds
 
 
-def enclose(terms: Terms, place: Point) -> list[Interval]:
+def enclose(terms: Terms, place: Point, ranges: Mapping[str, Range] | None = None) -> list[Interval]:
     """An interval for every term on [low, high] of a place; `Rejected` where one may be undefined."""
     a = Intervals(128)
     out: list[Interval] = []
     for i, term in enumerate(terms.items):
         args = [out[j] for j in term.args]
+        if term.op == "free" and ranges:
+            out.append(a.hull(*ranges[term.name]))
+            continue
         try:
             out.append(_enclose(a, term.op, args, term.value, term.name, place))
         except Unbounded as error:
@@ -92,7 +96,7 @@ def continuous(terms: Terms, place: Point, left: Curve, right: Curve) -> None:
 
 def calm(terms: Terms, place: Point, left: Curve, right: Curve) -> list[bool]:
     """Of each term, whether it is shown to be continuous at a breakpoint."""
-    around = enclose(terms, place)
+    around = enclose(terms, place, left.table.ranges)
     calm: list[bool] = []
     for i, term in enumerate(terms.items):
         smooth = all(calm[j] for j in term.args)

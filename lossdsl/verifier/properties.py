@@ -63,9 +63,16 @@ def domain(proof: Proof, claim: dict[str, Any]) -> bool | None:
 def uses_pred(proof: Proof, claim: dict[str, Any]) -> bool | None:
     """At no label is the slope zero everywhere."""
     for label in proof.labels:
-        if all(cell.curves[label].slope_sign == 0 for cell in proof.cells):
+        if all(_may_rest(cell.curves[label]) for cell in proof.cells):
             raise Rejected(f"the slope is zero everywhere at label {label}")
     return None
+
+
+def _may_rest(curve: Curve) -> bool:
+    try:
+        return curve.rests
+    except Rejected:
+        return True
 
 
 def uses_label(proof: Proof, claim: dict[str, Any]) -> bool | None:
@@ -108,7 +115,7 @@ def monotone(proof: Proof, claim: dict[str, Any]) -> bool | None:
             found = cell.curves[label].slope_sign
             if found == -proof.direction(label):
                 raise Rejected(f"the slope has the wrong sign in cell {i} at label {label}")
-            strict = strict and found != 0
+            strict = strict and not cell.curves[label].rests
         for before, after in zip(proof.cells, proof.cells[1:]):
             if -proof.direction(label) in _steps(proof, label, before, after):
                 raise Rejected(f"the loss jumps the wrong way at {before.right}, label {label}")
@@ -182,7 +189,7 @@ def _falls(proof: Proof, label: int, distance: Fraction) -> None:
 def no_dead_zone(proof: Proof, claim: dict[str, Any]) -> bool | None:
     """No cell with a zero slope, and places less than 0.01 apart with a slope of at least 1e-6 in size."""
     for label in proof.labels:
-        if any(cell.curves[label].slope_sign == 0 for cell in proof.cells):
+        if any(_may_rest(cell.curves[label]) for cell in proof.cells):
             raise Rejected(f"the slope is zero on an interval at label {label}")
     rows = claim.get("places")
     if not isinstance(rows, dict) or set(rows) != {str(label) for label in proof.labels}:
@@ -212,7 +219,7 @@ def bounded_gradient(proof: Proof, claim: dict[str, Any]) -> bool | None:
     for label in proof.labels:
         for i, cell in enumerate(proof.cells):
             slope, sign = cell.curves[label].slope, cell.curves[label].slope_sign
-            if sign and cell.facts.need(_room(slope, bound, sign), "a bound less the slope") <= 0:
+            if sign and cell.facts.lean(_room(slope, bound, sign), "a bound less the slope")[0] < 0:
                 raise Rejected(f"the slope in score may exceed {bound} in cell {i} at label {label}")
     return None
 
@@ -267,7 +274,7 @@ def _convex(proof: Proof, second: Callable[[Quotient, Quotient], Quotient]) -> b
     for label in proof.labels:
         for i, cell in enumerate(proof.cells):
             curve = cell.curves[label]
-            if curve.sign(second(curve.slope, curve.curvature()), "the second derivative") < 0:
+            if curve.lean(second(curve.slope, curve.curvature()), "the second derivative")[0] < 0:
                 raise Rejected(f"the second derivative is negative in cell {i} at label {label}")
         for before, after in zip(proof.cells, proof.cells[1:]):
             change = jump(proof.table, before.curves[label].slope, after.curves[label].slope, before.right)
@@ -295,7 +302,7 @@ def proper(proof: Proof, claim: dict[str, Any]) -> bool | None:
             raise Rejected(f"p D1 + (1-p) D0 is not zero in cell {i}")
         if cell.curves[0].slope_sign < 0:
             raise Rejected(f"the slope at label 0 is negative in cell {i}")
-        strict = strict and cell.curves[0].slope_sign > 0
+        strict = strict and not cell.curves[0].rests
     return strict
 
 
@@ -314,7 +321,7 @@ def calibrated(proof: Proof, claim: dict[str, Any]) -> bool | None:
         if not (cell.right.high <= HALF or cell.left.low >= HALF):
             raise Rejected("a cell reaches across 1/2")
         total = _together(cell, cell.curves[0].slope, cell.curves[1].slope)
-        found = cell.facts.need(total.n, "the sum of the slopes") * total.sign
+        found = cell.facts.lean(total.n, "the sum of the slopes")[0] * total.sign
         if found * (1 if cell.right.high <= HALF else -1) > 0:
             raise Rejected(f"the sum of the slopes has the wrong sign in cell {i}")
     for before, after in zip(proof.cells, proof.cells[1:]):
@@ -341,15 +348,29 @@ def proper_composite(proof: Proof, claim: dict[str, Any]) -> bool | None:
         d0, d1 = cell.curves[0].slope, cell.curves[1].slope
         e0, e1 = cell.curves[0].curvature(), cell.curves[1].curvature()
         n = d0.n * e1.n * e0.d * d1.d - e0.n * d1.n * d0.d * e1.d
-        found = cell.facts.need(cell.facts.table.fold(n), "D0 D1' - D0' D1")
-        found *= d0.sign * e1.sign * e0.sign * d1.sign
+        found, sure = _of_products(cell, e0, e1)
+        if not found:
+            found, sure = cell.facts.lean(cell.facts.table.fold(n), "D0 D1' - D0' D1")
+            found *= d0.sign * e1.sign * e0.sign * d1.sign
         if found < 0:
             raise Rejected(f"D0 / (D0 - D1) falls in cell {i}")
-        strict = strict and found > 0
+        strict = strict and sure and found > 0
     for before, after in zip(proof.cells, proof.cells[1:]):
         if jump(proof.table, _share(before), _share(after), before.right) not in (0, 1):
             raise Rejected(f"D0 / (D0 - D1) may fall at {before.right}")
     return strict
+
+
+def _of_products(cell: Cell, e0: Quotient, e1: Quotient) -> tuple[int, bool]:
+    """1 where D1 < 0 < D0 and, with parameters that range, neither slope falls, and whether one rises; 0 elsewhere."""
+    if not cell.facts.table.ranges:
+        return 0, False
+    try:
+        rows = [cell.curves[0].lean(e, "the second derivative") for e in (e0, e1)]
+    except Rejected:
+        return 0, False
+    falls = any(found < 0 for found, _ in rows)
+    return (0, False) if falls else (1, any(found > 0 and strict for found, strict in rows))
 
 
 def _share(cell: Cell) -> Quotient:

@@ -10,12 +10,13 @@ from lossdsl.grammar.tree import Tree, names
 from lossdsl.verifier import wide as boxed
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.outcome import Checked, reasons, text, why
-from lossdsl.verifier.soft import SOFT, Between, between
+from lossdsl.verifier.properties import PROPERTIES
+from lossdsl.verifier.ranged import Ranged, settle
+from lossdsl.verifier.soft import SOFT, Between
 from lossdsl.verifier.terms import spell
-from lossdsl.verifier.wide import CHECKS, Wide
+from lossdsl.verifier.wide import Wide
 
-RANGED = {"formula", "labels", "proved", "not certified", "slopes"}
-FIELDS = {"strict", "by", "at", "boxes", "bound", "floors", "below", "above", "places"}
+STATED = {"formula", "labels", "proved", "not certified", "slopes"}
 
 
 def check_wide(entry: dict[str, Any]) -> Checked:
@@ -32,32 +33,20 @@ def check_wide(entry: dict[str, Any]) -> Checked:
         if show(tree) != formula:
             raise Rejected("the formula is not in canonical form")
         soft = entry.get("labels") == "[0,1]"
-        if set(entry) != (RANGED | SOFT if soft else RANGED):
+        if set(entry) != STATED | (SOFT if soft else {"algebra"}):
             raise Malformed("an entry has other fields than it should")
-        known: dict[str, Any] = {**CHECKS, **between()} if soft else dict(CHECKS)
-        if not set(proved) <= set(known):
+        if not set(proved) <= set(PROPERTIES):
             raise Malformed("a property is claimed that the verifier does not know")
-        claims = [name for name in known if name in proved]
+        claims = [name for name in PROPERTIES if name in proved]
         if claims and claims[0] != "domain":
             raise Malformed("without `domain` nothing else has a meaning")
         wide = _wide(tree, entry["labels"])
         scope = _scope(wide)
         boxed.same_slopes(wide, entry["slopes"])
-        ends = Between(wide, entry, tree) if soft else None
+        check = Between(wide, entry, tree).check if soft else Ranged(wide, entry["algebra"], tree).check
     except Exception as error:
         return Checked(formula, (0, 1), (), {name: why(error) for name in claims}, uncertified, scope)
-    failed: dict[str, str] = {}
-    for name in claims:
-        try:
-            claim = proved[name]
-            if not set(claim) <= FIELDS:
-                raise Malformed("a claim has other fields than it should")
-            strict = CHECKS[name](wide, claim) if ends is None else ends.check(name, claim)
-            if claim.get("strict") is not strict:
-                raise Rejected(f"it is claimed with strict {claim.get('strict')}, but what is shown is {strict}")
-            wide.proved[name] = strict
-        except Exception as error:
-            failed[name] = why(error)
+    failed = settle(wide, check, claims, proved)
     return Checked(formula, (0, 1), tuple(wide.proved), failed, uncertified, scope)
 
 

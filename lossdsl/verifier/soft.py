@@ -15,12 +15,15 @@ from typing import Any
 
 from lossdsl.grammar.printer import show
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, walk
+from lossdsl.verifier.boxes import Box
 from lossdsl.verifier.cells import read_proof
 from lossdsl.verifier.intervals import Intervals, compare
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.points import fraction
 from lossdsl.verifier.polynomials import Poly
 from lossdsl.verifier.properties import FLAT, GAP, HALF, PROPERTIES, Cell, Proof, slope_at
+from lossdsl.verifier.ranged import Ranged, settle
+from lossdsl.verifier.terms import spell
 from lossdsl.verifier.wide import CHECKS, Wide
 
 SOFT = {"ends", "difference"}
@@ -38,11 +41,6 @@ DIFFERENCES: dict[Node, Node] = {
 STEEP = 2 * FLAT
 
 
-def between() -> dict[str, None]:
-    """The names of all properties, in the order in which they are looked at: what others rest on first."""
-    return dict.fromkeys(PROPERTIES)
-
-
 class Between:
     """What an entry says of all labels from 0 to 1."""
 
@@ -50,9 +48,12 @@ class Between:
         self.wide = wide
         self.tree = tree
         self.ends: Proof | None = None
+        self.ranged: Wide | None = None
         self.curve: Proof | None = None
         self.claims: dict[str, Any] = {}
-        if entry["ends"] is not None:
+        if entry["ends"] is not None and wide.ranges:
+            self.ranged = _ranged_ends(tree, wide.ranges, entry["ends"])
+        elif entry["ends"] is not None:
             part = _part(entry["ends"])
             self.claims = part["proved"]
             self.ends = read_proof(part, show(tree), (0, 1))
@@ -84,6 +85,8 @@ class Between:
 
     def _at_ends(self, name: str) -> bool | None:
         """What is shown of `strict` at labels 0 and 1."""
+        if self.ranged is not None and name in self.ranged.proved:
+            return self.ranged.proved[name]
         claim = self.claims.get(name)
         if self.ends is None or not isinstance(claim, dict):
             raise Rejected(f"at labels 0 and 1 {name} is not shown")
@@ -98,13 +101,25 @@ class Between:
         if not isinstance(places, list) or len(places) != 2:
             raise Malformed("uses_pred needs two places")
         p, q = (fraction(text) for text in places)
-        assert self.ends is not None
+        if self.ends is None:
+            raise Rejected("with ranges of parameters it is not shown that way")
         a, ends = Intervals(128), self.ends
         (p0, q0), (p1, q1) = ([slope_at(ends, y, place) for place in (p, q)] for y in (0, 1))
         left, right = a.mul(p0, q1), a.mul(q0, p1)
         if compare(left[1], right[0]) >= 0 and compare(right[1], left[0]) >= 0:
             raise Rejected("the slopes of the labels are not shown to be in different ratios")
         return None
+
+
+def _ranged_ends(tree: Tree, ranges: Box, row: object) -> Wide:
+    """What holds at labels 0 and 1 for all parameters; what does not is no ground for anything else."""
+    if not isinstance(row, dict) or set(row) != {"proved", "algebra"} or not isinstance(row["proved"], dict):
+        raise Malformed("what holds at labels 0 and 1 is claims, and algebra")
+    if not set(row["proved"]) <= set(PROPERTIES) or not all(isinstance(c, dict) for c in row["proved"].values()):
+        raise Malformed("a property is claimed that the verifier does not know")
+    wide = Wide(tree, {str(y): spell(tree, y, True) for y in (0, 1)}, ranges)
+    settle(wide, Ranged(wide, row["algebra"], tree).check, [n for n in PROPERTIES if n in row["proved"]], row["proved"])
+    return wide
 
 
 def _part(row: object) -> dict[str, Any]:
@@ -139,13 +154,13 @@ def _falls_towards_half(curve: Proof, claim: dict[str, Any]) -> None:
 def _moves_at_half(curve: Proof, claim: dict[str, Any]) -> None:
     """Whatever the label, there are predictions just below it or just above it."""
     near = [cell for cell in curve.cells if cell.left.low <= HALF <= cell.right.high]
-    if not near or any(cell.curves[1].slope_sign == 0 for cell in near):
+    if not near or any(cell.curves[1].rests for cell in near):
         raise Rejected("the slope may be zero all along, next to the label")
 
 
 def _no_dead_zone(curve: Proof, claim: dict[str, Any]) -> None:
     """A stretch of pred of 0.01 is one of t of half of that, and the slope in pred is half of that in t."""
-    if any(cell.curves[1].slope_sign == 0 for cell in curve.cells):
+    if any(cell.curves[1].rests for cell in curve.cells):
         raise Rejected("the slope is zero on an interval")
     given = claim.get("places")
     if not isinstance(given, list) or len(given) > 4000:

@@ -9,7 +9,10 @@ from lossdsl.certificate import certify, document
 from lossdsl.verifier import verify
 
 RANGED = {
-    "focal where gamma in [0, 5]": {"convex_pred", "calibrated", "proper_composite", "bounded_gradient"},
+    "focal where gamma in [0, 5]": set(),
+    "(1-2*label)*pred + 0*sign(pred-w) where w in [0.2, 0.4]": {
+        *("gradient", "monotone", "minimum", "no_dead_zone", "bounded_gradient", "convex_pred", "calibrated")
+    },
     "hinge where margin in [0.5, 2]": set(),
 }
 

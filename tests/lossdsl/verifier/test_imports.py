@@ -14,7 +14,7 @@ import lossdsl.verifier
 FOLDER = Path(lossdsl.verifier.__file__).parent
 ALLOWED = {
     "__future__", "collections", "contextlib", "contextvars", "dataclasses", "fractions", "functools", "hashlib",
-    "json", "math", "re", "typing",
+    "itertools", "json", "math", "re", "typing",
 }  # fmt: skip
 OURS = ("lossdsl.verifier", "lossdsl.grammar", "lossdsl.errors")
 ENGINE = ("flint", "sympy", "mpmath", "numpy", "torch", "lossdsl.prover", "lossdsl.certificate", "lossdsl.report")

@@ -212,12 +212,6 @@ def test_entries_that_make_no_sense(field: str) -> None:
     assert set(verify(document([entry])).entries[0].failed) == set(entry["proved"])
 
 
-def test_ranges_together_with_soft_labels_have_none() -> None:
-    formula = "focal where gamma in [1, 2]"
-    entry = certify(lossdsl.parse(formula), lossdsl.check(formula, label="[0,1]"), label="[0,1]")
-    assert not entry["proved"] and "together with" in entry["not certified"]["monotone"]
-
-
 def test_places_and_bounds_count() -> None:
     entry = entry_of("mse")
     claims = entry["proved"]
