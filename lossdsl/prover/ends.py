@@ -76,6 +76,7 @@ class Expansion(Germs):
         self.kernel_count = len(field.kernels)
         self.towers: dict[int, Tower] = {}
         self._kernels: dict[int, Germ] = {}
+        self._powers: dict[tuple[int, int], Germ] = {}
         self._failed: dict[int, type[NoGerm]] = {}
         self._plain: set[int] = set()
 
@@ -234,9 +235,17 @@ class Expansion(Germs):
             part = self.power_sum(row)
             for i, e in enumerate(kernels):
                 if e:
-                    part = self.mul(part, self.power(self.kernel(i), e))
+                    part = self.mul(part, self._power(i, e))
             total = self.add(total, part)
         return total
+
+    def _power(self, i: int, e: int) -> Germ:
+        """A power of the germ of a kernel."""
+        found = self._powers.get((i, e))
+        if found is None:
+            kernel = self.kernel(i)
+            found = self._powers[i, e] = self.mul(self._power(i, e - 1), kernel) if e > 1 else self.trim(dict(kernel))
+        return found
 
     def element_layer(self, a: Element) -> tuple[Germ, dict[int, int]]:
         """The germ of an element without the towers of its leading part, and their powers."""

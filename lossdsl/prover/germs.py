@@ -52,12 +52,12 @@ class Germs:
     def trim(self, g: Germ) -> Germ:
         """Without exact zeros, and with what is of too high an order gathered in balls."""
         self.budget.spend(1 + len(g) // 8)
-        out = {ak: c for ak, c in g.items() if not (c == 0 if type(c) is fmpq else c.is_zero())}
+        out = {ak: c for ak, c in g.items() if (c if type(c) is fmpq else not c.is_zero())}
         if not out:
             return out
-        low = min(a for a, _ in out)
-        top = low + self.order * self.m
-        if max(a for a, _ in out) > top:
+        # Sorted as pairs, the least and the greatest have the least and the greatest power of t.
+        top = min(out)[0] + self.order * self.m
+        if max(out)[0] > top:
             for a, k in [ak for ak in out if ak[0] > top]:
                 c = out.pop((a, k)) * self.span ** (a - top)
                 out[top, k] = out[top, k] + c if (top, k) in out else c

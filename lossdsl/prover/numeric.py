@@ -52,7 +52,9 @@ class Chart:
         self.field = field
         self.mirrored = mirrored
         self._plans: dict[tuple[int, tuple[int, ...]], tuple[Poly, Plan]] = {}
+        self._plain: dict[int, tuple[Poly, Plan]] = {}
         self._numbers: dict[int, Any] = {}
+        self._raised: dict[tuple[int, int], Any] = {}
 
     def plan(self, f: Poly, flips: tuple[int, ...] = ()) -> Plan:
         """For each monomial in the kernels, the coefficients in t from the highest down and the lowest power of t.
@@ -60,7 +62,7 @@ class Chart:
         The second thing is which kernels the value needs, in order,
         the third the exponentials. For those in `flips` powers are counted from the highest one down.
         """
-        kept = self._plans.get((id(f), flips))
+        kept = self._plans.get((id(f), flips)) if flips else self._plain.get(id(f))
         if kept is not None and kept[0] is f:
             return kept[1]
         degrees = f.degrees() if flips else ()
@@ -86,7 +88,10 @@ class Chart:
         for i in tuple(needed):
             needed.update(self._inside(i))
         plan = rows, tuple(sorted(needed)), tuple(sorted(used))
-        self._plans[id(f), flips] = (f, plan)
+        if flips:
+            self._plans[id(f), flips] = f, plan
+        else:
+            self._plain[id(f)] = f, plan
         return plan
 
     def _inside(self, i: int) -> tuple[int, ...]:
@@ -106,13 +111,14 @@ class Chart:
 
     def _fold(self, powers: Powers, c: Any) -> tuple[Powers, Any]:
         """A coefficient with the kernels multiplied in that are numbers, such as log 2."""
-        left = powers
-        for i, e in powers:
-            number = self._number(i)
+        left, numbers = powers, self._numbers
+        for factor in powers:
+            i, e = factor
+            number = numbers[i] if i in numbers else self._number(i)
             if number is not None:
                 with precision(NUMBER_BITS):
-                    c = arb(c) * power(number, e)
-                left = tuple(p for p in left if p[0] != i)
+                    c = arb(c) * (number if e == 1 else _raised(number, factor, self._raised))
+                left = tuple([p for p in left if p[0] != i])
         return left, c
 
     def _number(self, i: int) -> Any:
@@ -151,19 +157,10 @@ class Chart:
                 if c is not None:
                     acc = acc + c
             if low:
-                raised = known.get((-1, low))
-                if raised is None:
-                    raised = known[-1, low] = power(t, low)
-                acc = acc * raised
+                acc = acc * (t if low == 1 else _raised(t, (-1, low), known))
             for factor in powers:
                 i, e = factor
-                if e == 1:
-                    acc = acc * kernels[i]
-                    continue
-                raised = known.get(factor)
-                if raised is None:
-                    raised = known[factor] = power(kernels[i], e)
-                acc = acc * raised
+                acc = acc * (kernels[i] if e == 1 else _raised(kernels[i], factor, known))
             total = acc if total is None else total + acc
         if total is None:
             total = arb(0)
@@ -221,9 +218,10 @@ class Chart:
         """
         kinds = self.field.kernels
         values: list[Any] = [None] * len(kinds)
+        numbers = self._numbers
         for i in range(len(kinds)) if needed is None else needed:
             kernel = kinds[i]
-            number = self._number(i)
+            number = numbers[i] if i in numbers else self._number(i)
             if number is not None:
                 values[i] = number  # folded into coefficients already
             elif kernel.kind == "exp":
@@ -271,9 +269,12 @@ class Chart:
 
     def sized(self, a: Element, t: Any) -> Any:
         """An element at t, by way of quotients that do not overflow where exponentials are large."""
-        flips = self.flips(a.n, t) if a.d.is_one() else tuple(sorted({*self.flips(a.n, t), *self.flips(a.d, t)}))
+        exponents: dict[int, Any] = {}
+        whole = self.kernels(t, self.needs(a), exponents)
+        exponentials = {*self.plan(a.n)[2], *self.plan(a.d)[2]} if exponents else ()
+        flips = tuple(sorted(i for i in exponentials if _first(exponents[i]) > 1))
         if not flips:
-            return self.value(a, t)
+            return self.element(a, t, whole)
         value = self.scaled(a.n, t, flips) / self.scaled(a.d, t, flips)
         kernels = self.kernels(t, tuple(sorted({*self.needs(a), *(j for i in flips for j in self._inside(i))})))
         above, below = a.n.degrees(), a.d.degrees()
@@ -292,19 +293,32 @@ def _ball(c: Any) -> Any:
 
 def power(v: Any, e: int) -> Any:
     """v^e; an even power of a ball around zero loses its negative half, which plain multiplication would keep."""
-    if e == 1:
-        return v
-    if e % 2 == 0:
-        half = power(v, e // 2)
-        squared = half * half
-        if isinstance(squared, arb):
-            return squared.nonnegative_part() if squared.contains(0) else squared
-        if squared[0].contains(0) and not squared[0].is_zero():
-            coefficients = [squared[i] for i in range(ctx.cap)]
-            coefficients[0] = coefficients[0].nonnegative_part()
-            return arb_series(coefficients)
-        return squared
-    return v * power(v, e - 1)
+    return v if e == 1 else _raised(v, (0, e), {})
+
+
+def _raised(v: Any, factor: tuple[int, int], known: dict[tuple[int, int], Any]) -> Any:
+    """v^e for a factor (i, e), e > 1, with the powers of the i-th thing that are known already."""
+    found = known.get(factor)
+    if found is None:
+        i, e = factor
+        if e % 2:
+            found = v * _raised(v, (i, e - 1), known)
+        else:
+            half = v if e == 2 else _raised(v, (i, e // 2), known)
+            found = _square(half)
+        known[factor] = found
+    return found
+
+
+def _square(half: Any) -> Any:
+    squared = half * half
+    if isinstance(squared, arb):
+        return squared.nonnegative_part() if squared.contains(0) else squared
+    if squared[0].contains(0) and not squared[0].is_zero():
+        coefficients = [squared[i] for i in range(ctx.cap)]
+        coefficients[0] = coefficients[0].nonnegative_part()
+        return arb_series(coefficients)
+    return squared
 
 
 def sign_of_ball(v: arb) -> int | None:
