@@ -11,7 +11,7 @@ from lossdsl.verifier.intervals import Unbounded, exact_value
 from lossdsl.verifier.jets import Jet, Jets
 from lossdsl.verifier.limits import Rejected
 from lossdsl.verifier.spans import End, Span, opposite
-from lossdsl.verifier.wide import UNIT, Wide, lively, wider
+from lossdsl.verifier.wide import UNIT, Wide, lively, steep, wider
 
 MOST_LOOKS = 500
 PLACES = tuple(Fraction(k, 16) for k in (7, 3, 12, 1, 15))
@@ -27,10 +27,7 @@ def claim_of(wide: Wide, name: str, looks: int = MOST_LOOKS) -> dict[str, Any]:
     if name == "gradient":
         return {}
     if name == "minimum":
-        return {
-            "below": _side(wide, (Fraction(0), Fraction(1)), -1, looks),
-            "above": _side(wide, (Fraction(-1), Fraction(0)), 1, looks),
-        }
+        return _both_sides(wide, (-1, 1), looks)
     if name == "uses_label":
         return {"boxes": _differing(wide, looks)}
     if name == "no_saturation":
@@ -57,6 +54,18 @@ def claim_of(wide: Wide, name: str, looks: int = MOST_LOOKS) -> dict[str, Any]:
         most = max(row.pop("most") for some in rows.values() for row in some)
         return {"boxes": rows, "bound": str(2 ** max(0, (most.numerator // most.denominator).bit_length()))}
     return {"boxes": rows}
+
+
+def _both_sides(wide: Wide, wanted: tuple[int, int], looks: int) -> dict[str, Any]:
+    return {
+        "below": _side(wide, (Fraction(0), Fraction(1)), wanted[0], looks),
+        "above": _side(wide, (Fraction(-1), Fraction(0)), wanted[1], looks),
+    }
+
+
+def steep_beside(wide: Wide) -> dict[str, Any]:
+    """`no_dead_zone` at all labels, where the loss is steep on both sides of each."""
+    return _both_sides(wide, (0, 0), MOST_LOOKS)
 
 
 def cover(jets: Jets, whole: Box, test: Test, most: int = MOST_LOOKS) -> list[dict[str, Any]]:
@@ -172,10 +181,14 @@ def _floor(wide: Wide, side: str, looks: int) -> list[Any]:
 
 
 def _side(wide: Wide, distances: tuple[Fraction, Fraction], wanted: int, looks: int) -> list[dict[str, Any]]:
+    """Boxes on one side of the label where the slope has a sign, or where it is steep, of either sign."""
     jets = Jets(wide.terms["any"], False)
     whole = {"label": UNIT, **wide.ranges, "distance": distances}
 
     def test(jets: Jets, box: Box) -> dict[str, Any] | None:
+        if not wanted:
+            jet = None if region(jets.spans, box) is None else jet_on(jets, box)
+            return {} if region(jets.spans, box) is None or (jet is not None and steep(jet[1])) else None
         if region(jets.spans, box) is None:
             return {"sign": wanted}
         return _slope_sign(wanted)(jets, box)

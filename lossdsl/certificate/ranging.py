@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lossdsl.certificate.boxing import MOST_LOOKS, PLACES, claim_of
+from lossdsl.certificate.boxing import MOST_LOOKS, PLACES, claim_of, steep_beside
 from lossdsl.certificate.cutting import Cutter, Slice
 from lossdsl.certificate.writing import BROKEN, Draft
 from lossdsl.certificate.writing import certify as certify_ends
@@ -232,13 +232,21 @@ class _Ways:
         reason: Exception = Rejected("no way is known to show it at all labels")
         for claim in self._ways(name):
             try:
-                made = claim_of(self.wide, name) if claim["by"] == "boxes" else {}
+                made = self._boxes(name) if claim["by"] == "boxes" else {}
                 strict = self.between.check(name, {**made, **claim})
                 _strictly(self.report, name, strict)
                 return {**made, **claim}, strict
             except BROKEN as error:
                 reason = error
         raise reason
+
+    def _boxes(self, name: str) -> dict[str, Any]:
+        try:
+            return claim_of(self.wide, name)
+        except Rejected:
+            if name != "no_dead_zone":
+                raise
+            return steep_beside(self.wide)
 
     def _ways(self, name: str) -> list[dict[str, Any]]:
         if name in AT_ENDS:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossdsl.verifier.limits import Rejected
-from lossdsl.verifier.spans import ALL, ONE, TOP, ZERO, Span, Spans, hull, lower, opposite
+from lossdsl.verifier.spans import ALL, BOTTOM, ONE, TOP, ZERO, Span, Spans, hull, lower, opposite
 from lossdsl.verifier.terms import KINKED, Term, Terms, holds
 
 Jet = tuple[Span, Span, Span]
@@ -45,6 +45,8 @@ class Jets:
         self.found: list[Jet] = []
         self.x = next((i for i, t in enumerate(terms.items) if t.op == "x"), -1)
         self.label = next((i for i, t in enumerate(terms.items) if t.op == "free" and t.name == "label"), -1)
+        # What jumps is not seen in slopes.
+        self.on_diagonal = _on_diagonal(terms) if unbroken(terms) else list(range(len(terms.items)))
 
     def on(self, region: Region) -> Jet:
         """The jet of the loss; `Rejected` or `Unbounded` where a term may be undefined."""
@@ -124,7 +126,7 @@ class Jets:
         if op == "log":
             return self._log(term, args[0], region)
         if op in ("max", "min"):
-            return self._extreme(op, args)
+            return self._extreme(term, args, region)
         if op in ("abs", "sign", "if"):
             return self._branching(term, args)
         return self._smooth(term, args[0])
@@ -195,9 +197,11 @@ class Jets:
         first = s.times(s.point(q), s.broken_power(u, q - 1))
         return self._chain(value, first, s.times(s.point(q * (q - 1)), s.broken_power(u, q - 2)), arg)
 
-    def _extreme(self, op: str, args: list[Jet]) -> Jet:
-        s = self.spans
-        (difference, _, _), a, b = args
+    def _extreme(self, term: Term, args: list[Jet], region: Region) -> Jet:
+        s, op = self.spans, term.op
+        (difference, drift, _), a, b = args
+        if self.on_diagonal[term.args[1]] == self.on_diagonal[term.args[2]] and region.distance is not None:
+            difference = _beside(difference, drift, region.distance)
         if op == "min":
             difference, a, b = opposite(difference), _opposite(a), _opposite(b)
         if difference.never_negative or difference.never_positive:
@@ -221,6 +225,32 @@ class Jets:
         if len(ways) == 1:
             return args[1] if ways.pop() else args[2]
         return hull(args[1][0], args[2][0]), hull(args[1][1], args[2][1]), ALL
+
+
+def _beside(difference: Span, drift: Span, distance: Span) -> Span:
+    """Two parts that are equal where pred equals the label, on a box that reaches to there, and lies on one side.
+
+    On the way from the label to a place of the box they drift apart as their slopes do, which lie in `drift`. So if
+    the first one's slope is never the larger, it is never less below the label, and never more above it.
+    """
+    if 0 not in (distance.low.sign, distance.high.sign) or not (drift.never_negative or drift.never_positive):
+        return difference
+    below = distance.low.sign == 0 and distance.never_negative
+    if not below and not (distance.high.sign == 0 and distance.never_positive):
+        return difference
+    return Span(ZERO.low, TOP) if drift.never_positive == below else Span(BOTTOM, ZERO.high)
+
+
+def _on_diagonal(terms: Terms) -> list[int]:
+    """What each term is where pred equals the label, as a term of another list: equal places are equal values."""
+    other = Terms()
+    images: list[int] = []
+    for term in terms.items:
+        if term.op == "x":
+            images.append(other.put("free", name="label"))
+        else:
+            images.append(other.put(term.op, *(images[i] for i in term.args), value=term.value, name=term.name))
+    return images
 
 
 def _opposite(jet: Jet) -> Jet:

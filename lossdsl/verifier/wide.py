@@ -66,6 +66,16 @@ class Wide:
                 if there is not None:
                     yield side, said, _on(jets, there, box)
 
+    def beside(self, claim: dict[str, Any], more: frozenset[str]) -> Iterator[tuple[str, dict[str, Any], Jet]]:
+        """The same for boxes of labels and distances from them, `below` the label and `above` it."""
+        for side in ("below", "above"):
+            jets = Jets(self.terms["any"], False)
+            whole = {**self.whole("any"), "distance": UNIT if side == "below" else (Fraction(-1), Fraction(0))}
+            for box, said in read_boxes(claim.get(side), whole, more):
+                there = region(jets.spans, box)
+                if there is not None:
+                    yield side, said, _on(jets, there, box)
+
     def sides(self, claim: dict[str, Any], name: str) -> dict[str, Any]:
         """What a claim says for each label."""
         rows = claim.get(name)
@@ -218,14 +228,8 @@ def minimum(wide: Wide, claim: dict[str, Any]) -> bool | None:
         wide.need("monotone")
         return None
     wide.need("gradient")
-    for side in ("below", "above"):
-        rows = claim.get(side)
-        jets = Jets(wide.terms["any"], False)
-        whole = {**wide.whole("any"), "distance": UNIT if side == "below" else (Fraction(-1), Fraction(0))}
-        for box, said in read_boxes(rows, whole, SIGN):
-            there = region(jets.spans, box)
-            if there is not None:
-                _weakly(_on(jets, there, box)[1], said, -1 if side == "below" else 1)
+    for side, said, jet in wide.beside(claim, SIGN):
+        _weakly(jet[1], said, -1 if side == "below" else 1)
     return None
 
 
@@ -238,6 +242,11 @@ def no_dead_zone(wide: Wide, claim: dict[str, Any]) -> bool | None:
     that is nowhere steep has at most half a thin box at each of its ends, so that 0.005 of it would be bent.
     """
     wide.need("gradient")
+    if "any" in wide.terms and "below" in claim:
+        # Steep everywhere beside the label: then no stretch is flat, whatever the kink on the label itself.
+        if not all(steep(jet[1]) for _, _, jet in wide.beside(claim, frozenset())):
+            raise Rejected("a slope may be under 1e-6 in size on a box")
+        return None
     for side, rows in wide.sides(claim, "boxes").items():
         jets = Jets(wide.terms[side], False)
         for box, _ in read_boxes(rows, wide.whole(side, "pred"), frozenset()):

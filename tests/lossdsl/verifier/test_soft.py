@@ -29,7 +29,7 @@ HOLDS: dict[str, dict[str, set[str]]] = {
     LEANING: {"boxes": BETWEEN},
     "hinge": {"boxes": {"domain", "gradient", "bounded_gradient", "convex_score"}},
     "exponential": {"boxes": {"domain", "gradient", "convex_score"}},
-    "maxr": {"boxes": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred"}},
+    "maxr": {"boxes": BETWEEN},
     "focal": {"affine": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred"}},
 }
 
@@ -69,7 +69,7 @@ def lists(entry: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     return out
 
 
-@pytest.mark.parametrize("formula", ["bce", LEANING, "hinge"])
+@pytest.mark.parametrize("formula", ["bce", LEANING, "hinge", "maxr"])
 def test_altered_signs_dropped_boxes_and_moved_edges_fail(formula: str) -> None:
     entry = entry_of(formula)
     tried = 0
@@ -131,6 +131,7 @@ SWAPS = {
     "mse": ["2*(label-pred)^2", "(label-pred)^4", "(label-pred)^2*pred", "abs(label-pred)", "(pred-label)^2 + pred"],
     "huber": ["huber where delta = 0.25", "mse", "abs(label-pred)"],
     LEANING: ["(2 - label)*(1 + label)*(label-pred)^4", "2*(2 - label)*(1 + label)*(label-pred)^2", "mse"],
+    "maxr": ["sumr", "2*max((label+c)/(pred+c), (pred+c)/(label+c)) where c = 1e-6", "maxr where c = 1e-5"],
     "hinge": ["squared_hinge", "hinge where margin = 2", "exponential"],
 }  # fmt: skip
 
@@ -210,6 +211,30 @@ def test_entries_that_make_no_sense(field: str) -> None:
     for part in ("ends", "difference"):
         entry[part] = None
     assert set(verify(document([entry])).entries[0].failed) == set(entry["proved"])
+
+
+ASIDE = {"label": ["0", "1"]}
+
+
+@pytest.mark.parametrize(
+    "formula", ["min((label+c)/(pred+c), (pred+c)/(label+c)) where c = 0.5", "max(label-2*pred, 2*label-3*pred)"]
+)
+def test_parts_that_meet_on_the_label_are_told_apart_there(formula: str) -> None:
+    """The smaller of the two ratios is largest at the label; the other two are equal there, and both fall."""
+    entry = certify(lossdsl.parse(formula), lossdsl.check("mse", label="[0,1]"), label="[0,1]")
+    assert "minimum" not in entry["proved"] and "domain" in entry["proved"]
+    below, above = ({**ASIDE, "distance": ends, "sign": sign} for ends, sign in ((["0", "1"], -1), (["-1", "0"], 1)))
+    for more in ({}, {"strict": True}):
+        entry["proved"]["minimum"] = {"by": "boxes", "below": [below], "above": [above], **more}
+        fails(entry, "minimum")
+
+
+def test_a_flat_side_of_the_label_is_no_steep_one() -> None:
+    entry = certify(lossdsl.parse("max(label-pred, 0)"), lossdsl.check("mse", label="[0,1]"), label="[0,1]")
+    below, above = ({**ASIDE, "distance": ends} for ends in (["0", "1"], ["-1", "0"]))
+    for rows in ([below], [above]), ([below], []), ([], [above]), ([below], [below]):
+        entry["proved"]["no_dead_zone"] = {"by": "boxes", "below": rows[0], "above": rows[1]}
+        fails(entry, "no_dead_zone")
 
 
 def test_places_and_bounds_count() -> None:
