@@ -47,6 +47,7 @@ class _Cell:
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
     """The signs of terms, or of differences of two, by which the axis was cut already."""
     spans: list[Span] = field(default_factory=list)  # of the terms done so far, in order; see `_span`
+    axis: Span | None = None
     borrowed: bool = False
     """Whether `spans` are those of a stretch around this one: they hold here, but may be wider than they have to be."""
 
@@ -158,7 +159,7 @@ class _Cutter:
                 values[i] = value
                 known = {**cell.known, args: sign} if throughout else dict(cell.known)
                 picks = {**cell.picks, i: sign}
-                cells.append(_Cell(low, high, values, j + 1, picks, known, list(cell.spans), True))
+                cells.append(_Cell(low, high, values, j + 1, picks, known, list(cell.spans), borrowed=True))
             return cells
         return None
 
@@ -199,7 +200,7 @@ class _Cutter:
             if sign:
                 cell.picks[i] = sign
                 return a if sign == first else b
-            return self._choose(i, field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, smooth=True)
+            return self._choose(i, field.sub(a, b), cell, lambda s: a if s * first >= 0 else b, True, asked=True)
         if op == "abs":
             return self._choose(i, a, cell, lambda s: a if s >= 0 else field.neg(a), smooth=True)
         if op == "sign":
@@ -218,7 +219,7 @@ class _Cutter:
         spans = cell.spans
         if len(spans) <= place:
             terms, fixed, free = self.terms.items, self.fixed, self.free
-            axis = axis_span(cell.low, cell.high)
+            axis = cell.axis = cell.axis or axis_span(cell.low, cell.high)
             for i in range(len(spans), place + 1):
                 known = fixed.get(i)
                 if known is None:
@@ -274,11 +275,16 @@ class _Cutter:
             if not fine(part.sign):
                 raise Undefined(why, _somewhere(part))
 
-    def _choose(self, i: int, a: Element, cell: _Cell, pick: Any, smooth: bool) -> Element | list[Outcome]:
-        """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero."""
+    def _choose(
+        self, i: int, a: Element, cell: _Cell, pick: Any, smooth: bool, asked: bool = False
+    ) -> Element | list[Outcome]:
+        """The outcome where the value depends on the sign of `a`; `smooth`: it is continuous where `a` is zero.
+
+        `asked`: what intervals say of the sign is known already, and is nothing.
+        """
         term = self.terms.items[i]
         args = _decider(term)
-        sign = self._sign(cell, args)
+        sign = 0 if asked else self._sign(cell, args)
         if sign:
             cell.picks[i] = cell.known[args] = sign
             seen: Element = pick(sign)

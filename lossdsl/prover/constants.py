@@ -9,9 +9,13 @@ from __future__ import annotations
 from flint import arb, fmpq
 
 from lossdsl.prover.field import Element, Field, RetryWithRoot, SignOf
-from lossdsl.prover.limits import Budget, Undecided
+from lossdsl.prover.limits import MAX_TERMS, Budget, Undecided
 from lossdsl.prover.numeric import Chart, precision, sign_of_ball
-from lossdsl.prover.polynomials import Poly, terms_of
+from lossdsl.prover.polynomials import NIL, RING, UNIT, Poly, sparse_terms, terms_of
+
+LONGEST_SUM = 60
+LARGEST = 60
+"""What a polynomial may have of terms, and an image times the power that it is raised to, to be put in at once."""
 
 
 class Substitution:
@@ -48,6 +52,9 @@ class Substitution:
 
     def poly(self, f: Poly) -> Element:
         target = self.target
+        at_once = self._over_one(f)
+        if at_once is not None:
+            return at_once
         groups: dict[tuple[int, ...], dict[int, int]] = {}
         for monomial, c in terms_of(f):
             groups.setdefault(monomial[1:], {})[monomial[0]] = int(c)
@@ -63,6 +70,47 @@ class Substitution:
                     part = target.mul(part, target.power(self.kernel(i), e))
             total = target.add(total, part)
         return total
+
+    def _over_one(self, f: Poly) -> Element | None:
+        """The image of a polynomial by way of one common denominator, reduced once; None where that may grow large.
+
+        Without roots in the field a reduced quotient is one of a kind, however it came about.
+        """
+        if f.is_zero():
+            return self.target.zero
+        degrees = f.degrees()
+        images = {i: self.kernel(i) for i in range(len(self.source.kernels)) if degrees[i + 1]}
+        if degrees[0]:
+            images[-1] = self.image
+        if self.target.has_roots or len(f) > LONGEST_SUM:
+            return None
+        if any(
+            max(len(u.n), len(u.d)) > 1 and degrees[i + 1] * len(u.n) * len(u.d) > LARGEST for i, u in images.items()
+        ):
+            return None
+        below = {i: u.d for i, u in images.items() if not u.d.is_one()}
+        known: dict[tuple[int, int], Poly] = {}
+        total = NIL
+        for e, powers, c in sparse_terms(f):
+            part = RING.constant(c)
+            have = dict(powers)
+            if e:
+                have[-1] = e
+            for i, k in have.items():
+                if (i, k) not in known:
+                    known[i, k] = images[i].n ** k
+                part = part * known[i, k]
+            for i, d in below.items():
+                rest = degrees[i + 1] - have.get(i, 0)
+                if rest:
+                    part = part * d**rest
+            total = total + part
+        bottom = UNIT
+        for i, d in below.items():
+            bottom = bottom * d ** degrees[i + 1]
+        if max(len(total), len(bottom)) > MAX_TERMS:
+            return None
+        return self.target.quotient(total, bottom)
 
     def __call__(self, a: Element) -> Element:
         n = self.poly(a.n)

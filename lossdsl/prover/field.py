@@ -104,6 +104,11 @@ class Field:
         self._derivatives: dict[int, Element] = {}
         self._factors: dict[PolyKey, tuple[int, list[tuple[Poly, int]]]] = {}
 
+    @property
+    def has_roots(self) -> bool:
+        """Whether a kernel is a root, so that equal elements may look different."""
+        return bool(self._roots)
+
     # -- arithmetic ------------------------------------------------------------------------------------------------
 
     def constant(self, q: fmpq) -> Element:

@@ -92,8 +92,8 @@ def _written(terms: list[tuple[Monomial, int]]) -> str:
     return "+".join(f"{c}" + "".join(f"*{name}^{e}" for name, e in m) for m, c in terms) or "0"
 
 
-def rows(analysis: Analysis) -> tuple[Field, list[Row]]:
-    """The slopes in pred of each label, stretch by stretch, in one field over pred."""
+def rows(analysis: Analysis) -> tuple[Names, list[Row]]:
+    """The slopes in pred of each label, stretch by stretch, in one field over pred, with the names of its kernels."""
     if analysis.short:
         raise Undecided("the pieces are not known up to the ends")
     hints: dict[object, int] = dict(analysis.field.hints)
@@ -105,7 +105,7 @@ def rows(analysis: Analysis) -> tuple[Field, list[Row]]:
     raise Undecided("the exact form needs too many different roots")
 
 
-def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Field, list[Row]]:
+def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Names, list[Row]]:
     moved = _Moved(analysis, hints) if analysis.score else None
     field = analysis.field if moved is None else moved.field
     out: list[Row] = []
@@ -121,7 +121,7 @@ def _rows(analysis: Analysis, hints: dict[object, int]) -> tuple[Field, list[Row
             low = last[2] if last is not None else "0"
             last = (side.label, low, high, carried)
             out.append(last)
-    return field, out
+    return names, out
 
 
 class _Moved:
@@ -135,6 +135,8 @@ class _Moved:
         self.logit = field.sub(*logs)
         self.unweighted = field.inverse(field.mul(field.x, rest))
         self.chart: Chart | None = None
+        # By the ends of a stretch, which are kept too, so that their ids stay theirs.
+        self._along: dict[tuple[int, int], tuple[Point, Point, Substitution]] = {}
 
     def slope(self, slope: Element, low: Point, high: Point) -> Element:
         """A slope along score as a slope along pred."""
@@ -142,7 +144,12 @@ class _Moved:
 
     def element(self, a: Element, low: Point, high: Point) -> Element:
         """An element on the stretch (low, high) of score."""
+        kept = self._along.get((id(low), id(high)))
+        if kept is None:
+            kept = self._along[id(low), id(high)] = low, high, self._between(low, high)
+        return kept[2](a)
 
+    def _between(self, low: Point, high: Point) -> Substitution:
         def sign_of(g: Poly) -> int:
             if self.chart is None:
                 self.chart = Chart(self.field)
@@ -154,7 +161,7 @@ class _Moved:
                     return 1 if value > 0 else -1
             raise Undecided("a factor that cannot be told from zero")
 
-        return Substitution(self.source, self.field, self.logit, sign_of)(a)
+        return Substitution(self.source, self.field, self.logit, sign_of)
 
 
 def _place(names: Names, point: Point, moved: _Moved | None) -> str:
@@ -179,8 +186,8 @@ def _place(names: Names, point: Point, moved: _Moved | None) -> str:
 
 def slope_text(analysis: Analysis) -> str:
     """The whole key as text; raises `Undecided`."""
-    field, stretches = rows(analysis)
-    names = Names(field)
+    names, stretches = rows(analysis)
+    field = names.field
     stretches = [(label, low, high, _plain_roots(field, slope)) for label, low, high, slope in stretches]
     unit = next((_leading(field, names, r[3]) for r in stretches if not r[3].is_zero), None)
     out = []
@@ -234,7 +241,7 @@ def _varies(field: Field, i: int) -> bool:
 def _plain_roots(field: Field, a: Element) -> Element:
     """Without square roots in the denominator, nor other roots as plain factors: there r^n = w offers choices."""
     n, d = a.n, a.d
-    for i, kernel in enumerate(field.kernels):
+    for i, kernel in enumerate(field.kernels if not d.is_one() else ()):
         if kernel.kind != "root" or not d.degrees()[i + 1]:
             continue
         root = GENERATORS[i + 1]

@@ -109,6 +109,10 @@ class Chart:
         above, below = self.plan(a.n)[1], self.plan(a.d)[1]
         return above if above == below or not below else tuple(sorted({*above, *below}))
 
+    def varies(self, i: int) -> bool:
+        """Whether a kernel is none of those that are numbers, such as log 2."""
+        return self._number(i) is None
+
     def _fold(self, powers: Powers, c: Any) -> tuple[Powers, Any]:
         """A coefficient with the kernels multiplied in that are numbers, such as log 2."""
         left, numbers = powers, self._numbers

@@ -8,15 +8,15 @@ stretch say whether there is a zero. No box is needed but to narrow a zero that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import sqrt
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
-from flint import fmpq
+from flint import arb, fmpq
 
 from lossdsl.prover.constants import vanishes_at
 from lossdsl.prover.ends import BITS, PRED_0, PRED_1, SCORE_HIGH, SCORE_LOW, End
 from lossdsl.prover.limits import Undecided
-from lossdsl.prover.numeric import precision, sign_of_ball
+from lossdsl.prover.numeric import Chart, precision, sign_of_ball
 from lossdsl.prover.points import Point, algebraic_roots, by_place, float_of, rational_point
 from lossdsl.prover.polynomials import Poly, only_x, univariate
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from lossdsl.prover.signs import Signs
 
 MOST_STRETCHES = 6
+MOST_KERNELS = 2
+"""The slope of what has more of them, numbers such as log 2 aside, is hardly ever simple."""
 HALVINGS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 HALF = fmpq(1, 2)
+GUESSES = 16
 
 
 def zeros_by_slope(signs: Signs, g: Poly, low: Point, high: Point, search: Search) -> list[Point] | None:
@@ -57,6 +60,9 @@ def _turns(signs: Signs, g: Poly, low: Point, high: Point) -> list[tuple[Point, 
     At an end of the piece the sign is that next to it, or 0 if the function goes to zero there as it is continuous.
     """
     if any(kernel.kind == "free" for kernel in signs.field.kernels):
+        return None
+    degrees = g.degrees()
+    if sum(1 for i in range(len(signs.field.kernels)) if degrees[i + 1] and signs.chart.varies(i)) > MOST_KERNELS:
         return None
     slope = signs.field.poly_slope(g)
     if slope.is_zero:
@@ -127,6 +133,12 @@ def _sign_at_end(signs: Signs, g: Poly, end: End) -> int | None:
     return None if near is None else near[0] or None
 
 
+def _about(chart: Chart, g: Poly, t: float) -> float:
+    """The value at a place in floats, which proves nothing."""
+    with precision(96):
+        return float(chart.poly_value(g, arb(t)).mid())
+
+
 def _between(signs: Signs, g: Poly, search: Search, low: tuple[Point, int], high: tuple[Point, int]) -> Point | None:
     """The only zero between two places next to which g has the signs given, which differ."""
     (left, a), (right, b) = low, high
@@ -150,10 +162,18 @@ def _between(signs: Signs, g: Poly, search: Search, low: tuple[Point, int], high
         return rational_point(1 - zero if mirrored else zero)
     if bracket.low is None or bracket.high is None:
         return None
-    before = len(search.found)
+    ends = [fmpq(*t.as_integer_ratio()) for t in (bracket.low, bracket.high)]
+    outer = (1 - ends[1], 1 - ends[0]) if mirrored else (ends[0], ends[1])
     chart = signs.mirrored if mirrored else signs.chart
+    bracket.narrow(chart, g)
+    before = len(search.found)
     search._bracket(chart, bracket.low, bracket.high, mirrored)
-    return search.found[-1] if len(search.found) == before + 1 else None
+    if len(search.found) != before + 1:
+        return None
+    found = search.found[-1]
+    if found.outer is not None:
+        found.outer = outer  # it is monotone on all of that, and found again in another piece it has to be known again
+    return found
 
 
 class _Bracket:
@@ -184,6 +204,43 @@ class _Bracket:
             if zero is not None:
                 return zero
         return None
+
+    def narrow(self, chart: Chart, g: Poly) -> None:
+        """Makes the bracket narrow by the rule of false position on floats: a guess, whose two sides are looked at."""
+        low, high = self._found()
+        u, v = _about(chart, g, low), _about(chart, g, high)
+        last = 0
+        for _ in range(GUESSES):
+            if not (u * v < 0 and isfinite(u) and isfinite(v)):
+                return
+            t = high - v * (high - low) / (v - u)
+            if not low < t < high:
+                break
+            w = _about(chart, g, t)
+            if w == 0:
+                break
+            # The end that stays twice counts for half: so both sides close in (the Illinois rule).
+            if (w > 0) == (v > 0):
+                moved, high, v, u = high - t, t, w, u / 2 if last > 0 else u
+                last = 1
+            else:
+                moved, low, u, v = t - low, t, w, v / 2 if last < 0 else v
+                last = -1
+            if moved < 1e-13 * abs(t):
+                break
+        for width in (4e-16, 1e-12):
+            step = width * abs(t)
+            for s in (t - step, t + step):
+                low, high = self._found()
+                if low < s < high and self._look(s) is not None:
+                    return
+            low, high = self._found()
+            if high - low < 3 * step:
+                return
+
+    def _found(self) -> tuple[float, float]:
+        assert self.low is not None and self.high is not None
+        return self.low, self.high
 
     def _look(self, t: float) -> fmpq | None:
         q = fmpq(*t.as_integer_ratio())
