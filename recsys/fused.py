@@ -11,7 +11,7 @@ from lossdsl.recsys.models import initial_mf
 from lossdsl.recsys.pairs import Plan
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.slopes import Table
-from lossdsl.recsys.steps import KINDS, Pace
+from lossdsl.recsys.steps import KINDS, Pace, largest_or_nan
 
 # In the order in which they lie in the flat array.
 NAMES = ("user_vectors", "item_vectors", "user_bias", "item_bias", "global_bias")
@@ -80,7 +80,7 @@ class FusedEngine:
 
     def largest(self) -> float:
         """The largest parameter in size; NaN if one is NaN."""
-        return float(np.abs(self.weights).max())
+        return largest_or_nan(self.weights)
 
     def arrays(self) -> dict[str, Array]:
         """Copies of all that a restart needs, under the names that the torch engine uses too."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from lossdsl.recsys.dataset import Array
 from lossdsl.recsys.kernels import JIT
 
 KINDS = {"gd": 0, "adam": 1, "adagrad": 2}
@@ -41,6 +42,29 @@ def largest(w: Any) -> Any:
         v = abs(w[k])
         size = v if v > size else size
     return size
+
+
+def largest_or_nan(w: Array) -> float:
+    """The largest size of a parameter; NaN if one is NaN.
+
+    >>> import numpy as np
+    >>> from lossdsl.recsys.steps import largest_or_nan
+    >>> largest_or_nan(np.array([1.0, -2.0], np.float32)), largest_or_nan(np.array([1.0, np.nan], np.float32))
+    (2.0, nan)
+    """
+    if w.dtype == np.float32:
+        top = _largest_bits(w.view(np.int32))
+        return float(np.array(top, np.int32).view(np.float32))
+    return float(np.abs(w).max())
+
+
+@numba.njit(cache=True, nogil=True)
+def _largest_bits(bits: Any) -> Any:
+    # As in `largest`; the bits of NaN are above those of every number.
+    top = np.int32(0)
+    for k in range(bits.shape[0]):
+        top = np.int32(max(top, bits[k] & np.int32(0x7FFFFFFF)))
+    return top
 
 
 @numba.njit(inline="always")

@@ -18,7 +18,7 @@ from lossdsl.search.evaluator import Evaluator
 from lossdsl.search.original_bench import Step
 
 GROUPS = 4  # that are looked at ahead, at most
-SPARE = 1  # jobs beyond those that keep every worker busy
+SPARE = 3  # jobs beyond those that keep every worker busy
 
 
 class Slopes:

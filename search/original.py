@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossdsl.grammar.parser import read
-from lossdsl.grammar.tree import size
 from lossdsl.recsys.trainer import State
 from lossdsl.search.archive import Entry
 from lossdsl.search.budget import Clock
 from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.foresight import Foresight, Slopes
+from lossdsl.search.gains import Helper, Helpers
 from lossdsl.search.ledger import Ledger, Trial
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
 from lossdsl.search.proxy import Keys, Speller, slopes
@@ -27,23 +26,12 @@ from lossdsl.search.space import INPUTS, Graph
 from lossdsl.search.strategy import generator_from, generator_state
 from lossdsl.search.verdict import Judge
 
+Late = Callable[[], bool]
 REFUSED = -1.0  # the reward of what has no slope, diverges, or makes the recommender worse
 _PLAIN = ("number", "rows", "fates", "epoch", "count", "done", "rejected", "baseline", "start_metric", "best_text",
           "best_reward", "top")  # fmt: skip
-_KEPT = 200  # formulas that are remembered as possible results
 _AHEAD = 10  # graphs that are drawn at a time while the recommender looks for its step
 _UNWRITTEN = 60  # trials that may wait for the scribe while no worker is idle
-
-
-@dataclass(frozen=True)
-class Helper:
-    """A formula that made the recommender better, and by how much."""
-
-    formula: str
-    reward: float
-    gain: float
-    number: int
-    source: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +80,7 @@ class OriginalSearch:
         self.state = bench.start()
         self.epoch = 0
         self.count = self.original.aggregate * self.original.train_steps
-        self.candidates: dict[str, Helper] = {}
+        self.helpers = Helpers()
         self.found: Entry | None = None
         self.top: float | None = None
         self._begin()
@@ -142,7 +130,7 @@ class OriginalSearch:
     def _left(self) -> int:
         return self.clock.budget.left(self.number, self.rows)
 
-    def _learn(self, late: Callable[[], bool]) -> bool:
+    def _learn(self, late: Late) -> bool:
         """Draw one group, reward it, take one step of REINFORCE; False where the budget of trials ended inside it."""
         drawn = self.controller.draw(self.original.aggregate)
         candidates = self._candidates(drawn)
@@ -162,7 +150,7 @@ class OriginalSearch:
             for (graph, text), slope in zip(self.speller.spell(drawn), found)
         ]
 
-    def _rewards(self, candidates: Sequence[Candidate], late: Callable[[], bool]) -> Iterator[float]:
+    def _rewards(self, candidates: Sequence[Candidate], late: Late) -> Iterator[float]:
         """Reward of each graph, of training, of an earlier twin, or -1; logged in order."""
         fresh: list[Candidate] = []
         for one in candidates:
@@ -188,10 +176,8 @@ class OriginalSearch:
                 self._remember(one.text, result.reward, "controller")
                 yield reward
 
-    def _train(
-        self, candidates: Sequence[Candidate], epochs: int, regularised: bool, late: Callable[[], bool]
-    ) -> Iterator[Stepped]:
-        return self.evaluator.map([self._job(one, epochs, regularised) for one in candidates], late)
+    def _train(self, fresh: list[Candidate], epochs: int, regularised: bool, late: Late) -> Iterator[Stepped]:
+        return self.evaluator.map([self._job(one, epochs, regularised) for one in fresh], late)
 
     def _job(self, one: Candidate, epochs: int, regularised: bool) -> Step:
         # Threads of this process need not read the text again.
@@ -241,7 +227,7 @@ class OriginalSearch:
             weight[k] = -(reward - self.baseline) / self.original.aggregate
         return weight
 
-    def _advance(self, late: Callable[[], bool]) -> bool:
+    def _advance(self, late: Late) -> bool:
         """The recommender's own step; False where the budget of trials ended before one was accepted."""
         o = self.original
         if self._good():
@@ -260,7 +246,7 @@ class OriginalSearch:
         """Whether the best of this outer epoch may be the recommender's step."""
         return bool(self.best_text) and self.best_reward > self.start_metric - self.original.reject_limit
 
-    def _sample(self, late: Callable[[], bool]) -> bool:
+    def _sample(self, late: Late) -> bool:
         """Draw graphs until one does not make the recommender worse, and keep what it made of it."""
         o = self.original
         accepted, self._sampling = False, True
@@ -356,33 +342,15 @@ class OriginalSearch:
         self.scribe.add(trial, spelling, progress)
 
     def _remember(self, text: str, reward: float | None, source: str) -> None:
-        """Keep a formula that helped as a possible result, by how much it gained."""
-        if reward is None or reward < self.start_metric:
-            return
-        gain = reward - self.start_metric
-        known = self.candidates.get(text)
-        if known is None or gain > known.gain:
-            self.candidates[text] = Helper(text, reward, gain, self.number, source)
-        if len(self.candidates) > 2 * _KEPT:
-            kept = sorted(self.candidates.values(), key=lambda e: (-e.gain, e.number))[:_KEPT]
-            self.candidates = {entry.formula: entry for entry in kept}
+        if reward is not None and reward >= self.start_metric:
+            self.helpers.remember(Helper(text, reward, reward - self.start_metric, self.number, source))
 
     def finish(self, share: float = 1.0) -> Entry | None:
         """The proved loss that gained most.
 
         The published method has no other notion of the best before its third phase.
         """
-        roots = {text: read(text).tree.root for text in self.candidates}
-        for one in sorted(self.candidates.values(), key=lambda e: (-e.gain, size(roots[e.formula]), e.number)):
-            if self.judge.verdict(one.formula) == "valid":
-                root = roots[one.formula]
-                self.found = Entry(
-                    root, one.formula, one.reward, size(root), 0.0, one.number, one.source, "valid", one.reward,
-                    (one.gain,),
-                )  # fmt: skip
-                break
-            if self.clock.late(share):
-                break
+        self.found = self.helpers.proved(self.judge, lambda: self.clock.late(share))
         return self.found
 
     def best(self) -> Entry | None:
@@ -409,7 +377,7 @@ class OriginalSearch:
             "recommender_epoch": self.state.epoch, "count": self.count, "done": self.done, "rejected": self.rejected,
             "baseline": self.baseline, "start_metric": self.start_metric, "best_text": self.best_text,
             "best_reward": self.best_reward, "top": self.top, "elapsed": self.clock.elapsed,
-            "candidates": [dict(vars(e)) for e in self.candidates.values()],
+            "candidates": self.helpers.state(),
         })  # fmt: skip
 
     def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
@@ -421,7 +389,7 @@ class OriginalSearch:
         for slope, reward in zip(arrays["cache.slopes"], arrays["cache.rewards"].tolist()):
             self._cache(slope, reward)
         self.rng = generator_from(meta["rng"])
-        self.candidates = {data["formula"]: Helper(**data) for data in meta["candidates"]}
+        self.helpers.restore(meta["candidates"])
         for name in _PLAIN:
             setattr(self, name, meta[name])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +15,12 @@ from lossdsl.grammar.tree import Tree
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Diverged, State, Trainer
-from lossdsl.search.bench import Bench
+from lossdsl.search.bench import Bench, Tabled
 from lossdsl.search.controller import Controller
 from lossdsl.search.proxy import slopes
 from lossdsl.search.settings import LadderSettings, Settings
+
+_READY = 512  # formulas whose tables are kept, of 64 KiB each
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,9 @@ class OriginalBench(Bench):
         self._local = threading.local()
         # Formulas that are at hand as trees; a thread takes them from here, other processes and machines read the text.
         self.trees: dict[str, Tree] = {}
+        # Every outer epoch draws many a formula of an earlier one; threads share what it took to make it ready.
+        self._ready: OrderedDict[str, Tabled] = OrderedDict()
+        self._lock = threading.Lock()
 
     def warm(self) -> None:
         """Compile the controller's loops, too."""
@@ -101,14 +107,25 @@ class OriginalBench(Bench):
             trainer.use(objective)
         return trainer
 
+    def _objective(self, text: str) -> Tabled:
+        with self._lock:
+            known = self._ready.get(text)
+        if known is not None:
+            return known
+        tree = self.trees.get(text)
+        made = Tabled(parse(text, dialect="lossdsl") if tree is None else Formula(tree, text))
+        with self._lock:
+            self._ready[text] = made
+            if len(self._ready) > _READY:
+                self._ready.popitem(last=False)
+        return made
+
     def step(self, job: Step) -> Stepped:
         """Carry a step out."""
         started = time.perf_counter()
         rows = 0
         try:
-            tree = self.trees.get(job.formula)
-            loss = job.formula if tree is None else Objective(Formula(tree, job.formula))
-            trainer = self._trainer(job.regularised, loss)
+            trainer = self._trainer(job.regularised, self._objective(job.formula))
             trainer.load(job.start)
             for _ in range(job.epochs):
                 trainer.epoch(self.train, limit=self.limit)

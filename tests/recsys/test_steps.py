@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossdsl.recsys.steps import largest
+from lossdsl.recsys.steps import largest, largest_or_nan
 
 WIDTHS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -26,3 +26,11 @@ def test_what_is_no_number_does_not_count(dtype: type) -> None:
     w = np.array([1.0, np.nan, -3.0, -np.nan, 2.0], dtype)
     assert largest(w) == 3.0
     assert largest(np.empty(0, dtype)) == 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(values=st.lists(st.floats(width=32), min_size=1, max_size=40))
+@settings(deadline=None)  # the first call compiles
+def test_one_that_is_no_number_shows(dtype: type, values: list[float]) -> None:
+    array = np.array(values, dtype)
+    assert largest_or_nan(array) == pytest.approx(float(np.abs(array).max()), nan_ok=True, rel=0, abs=0)

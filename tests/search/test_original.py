@@ -13,6 +13,7 @@ from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.training import train
+from lossdsl.search import original_bench
 from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.evaluator import Evaluator
 from lossdsl.search.final import FinalTest
@@ -156,3 +157,18 @@ def test_the_result_is_tested_by_the_published_third_phase(data: Dataset) -> Non
     tested = FinalTest(data, bench, third).run("bce", "bce", scale=False)
     alone = train("bce", data, settings=third, seed=1000, seeds=2)
     assert tested.values == pytest.approx(alone.metrics["auc"].values, abs=1e-12)
+
+
+def test_a_formula_that_comes_again_is_not_made_ready_again(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = OriginalBench(data, published())
+    start = bench.start()
+    monkeypatch.setattr("lossdsl.search.original_bench._READY", 2)
+    made: list[str] = []
+    real = original_bench.parse
+    monkeypatch.setattr(original_bench, "parse", lambda text, **rest: made.append(text) or real(text, **rest))
+    first = [bench.step(Step(text, start, 1, regularised=True)) for text in ("pred", "label*pred", "pred")]
+    assert made == ["pred", "label*pred"] and first[0].reward == first[2].reward
+    bench.step(Step("pred^2", start, 1))  # the oldest goes
+    again = bench.step(Step("pred", start, 1, regularised=True))
+    assert made == ["pred", "label*pred", "pred^2", "pred"] and again.reward == first[0].reward
+    assert again.state is not None and first[0].state is not None and again.state.digest == first[0].state.digest
