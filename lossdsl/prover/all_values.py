@@ -15,6 +15,7 @@ from lossdsl.prover.bernstein import weak_sign
 from lossdsl.prover.constants import Substitution
 from lossdsl.prover.field import Element, RetryWithRoot
 from lossdsl.prover.limits import Undecided
+from lossdsl.prover.pieces import Piece
 from lossdsl.prover.points import ONE_END, ZERO_END
 from lossdsl.prover.polynomials import GENERATORS, UNIT, Poly, Powers, X, mirrored_terms, sparse_terms
 from lossdsl.report import OPEN, PROVED, UNDECIDED, Finding
@@ -46,6 +47,14 @@ def _settle(found: dict[str, Finding], analysis: Analysis) -> None:
         return name in found and found[name].status == PROVED
 
     smooth = all(len(side.pieces) == 1 and not side.can_jump for side in analysis.sides)
+    if smooth and (undecided("monotone") or undecided("minimum")):
+        way = 2 if proved("monotone") else _towards_label(analysis)
+        if way and undecided("monotone"):
+            detail = "the loss falls as pred rises at label 1 and rises at label 0"
+            found["monotone"] = Finding("monotone", PROVED, detail, way == 2, OPEN, BERNSTEIN)
+        if way and undecided("minimum"):
+            detail = "the loss is least where pred equals the label"
+            found["minimum"] = Finding("minimum", PROVED, detail, False, OPEN, BERNSTEIN)
     if smooth and undecided("convex_pred"):
         bends = [_never_falls(analysis, side) for side in analysis.sides]
         if all(bend > 0 for bend in bends):
@@ -59,7 +68,7 @@ def _settle(found: dict[str, Finding], analysis: Analysis) -> None:
         found["bounded_gradient"] = Finding(
             "bounded_gradient", PROVED, "the slope in score is bounded", False, OPEN, "a bound of each term"
         )
-    if not (proved("monotone") and proved("convex_pred")):
+    if not (proved("monotone") and found["monotone"].strict and proved("convex_pred")):
         return
     if not found["convex_pred"].strict:
         return
@@ -73,11 +82,17 @@ def _settle(found: dict[str, Finding], analysis: Analysis) -> None:
 
 def _never_falls(analysis: Analysis, side: Side) -> int:
     """2 if the slope rises everywhere, 1 if it never falls, 0 if that is not known."""
-    curve, piece = side.curves[0], side.pieces[0]
+    curve = side.curves[0]
     if curve.is_zero:
         return 1
+    sign, strict = _lean(analysis, side.pieces[0], curve)
+    return 0 if sign <= 0 else 2 if strict else 1
+
+
+def _lean(analysis: Analysis, piece: Piece, a: Element) -> tuple[int, bool]:
+    """The weak sign of an element on a piece, 0 if it is not known, and whether it is certainly nowhere zero."""
     sign, strict = 1, True
-    for f in (curve.n, curve.d):
+    for f in (a.n, a.d):
         content, factors = analysis.field.factor(f)
         sign *= 1 if content > 0 else -1
         for g, e in factors:
@@ -86,10 +101,22 @@ def _never_falls(analysis: Analysis, side: Side) -> int:
                 way = analysis.signs.structural(g, piece.low, piece.high) or 0
                 nowhere_zero = bool(way)
             if not way and e % 2:
-                return 0
+                return 0, False
             sign *= way if e % 2 else 1
             strict = strict and nowhere_zero
-    return 0 if sign < 0 else 2 if strict else 1
+    return sign, strict
+
+
+def _towards_label(analysis: Analysis) -> int:
+    """2 if each slope points to its label, 1 if it does or rests, 0 if that is not known."""
+    found = 2
+    for side in analysis.sides:
+        slope, wanted = side.slopes[0], 1 if side.label == 0 else -1
+        sign, strict = (wanted, False) if slope.is_zero else _lean(analysis, side.pieces[0], slope)
+        if sign != wanted:
+            return 0
+        found = min(found, 2 if strict else 1)
+    return found
 
 
 # -- bounded ---------------------------------------------------------------------------------------------------------

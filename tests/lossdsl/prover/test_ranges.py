@@ -118,3 +118,12 @@ def test_a_label_between_and_a_parameter_refute_together() -> None:
         assert finding.status == "refuted" and finding.witness is not None
         assert (finding.witness.at["label"], finding.witness.at["w"]) == ("1/2", "4")
     assert report.properties["minimum"].status == "undecided"
+
+
+def test_a_slope_may_rest_for_one_value() -> None:
+    """At w = 0 the loss is flat: it never rises on the way to the label, and what asks for more is refuted."""
+    found = check("w*(label-pred)^2 where w in [0, 1]", timeout=None).properties
+    assert {found[name].status for name in ("monotone", "minimum", "convex_pred")} == {"proved"}
+    assert not found["monotone"].strict and found["proper_composite"].status == "refuted"
+    below = check("w*(label-pred)^2 where w in [-0.01, 1]", timeout=None).properties
+    assert {below[name].status for name in ("monotone", "minimum", "convex_pred")} == {"refuted"}
