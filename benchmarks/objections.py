@@ -23,9 +23,10 @@ from lossdsl.report import Finding, Report
 
 MANY_DIGITS = 50_000
 """For what 220 digits do not show, such as the kink of a sigmoid at 1e5."""
-EDGES = (90, 2000)
+EDGES = (90, 2000, 20_000)
 """How many nines or noughts a pred next to the label has, for the limit there: more if the first are not enough."""
-FAR_SCORES = (207, 10**9)
+FAR_SCORES = (207, 10**9, 5 * 10**15)
+"""The same in scores. What grows like a power, or like a log, of these grows as much with the second step as before."""
 AT_A_POINT = frozenset({"sign", "plog", "pinv", "psqrt", "if"})
 """Operators that may have a value of their own at a single place, which digits meet only where it is rational."""
 
@@ -151,18 +152,23 @@ def _shape(report: Report, table: dict[int, list[Any]], oracle: Oracle) -> list[
 
 def _below_limit(oracle: Oracle, label: int, value: Any) -> bool:
     """Whether a value is less than what the loss tends to next to the label."""
-    gaps = []
+    losses, gaps = [], []
     for loss in _towards(oracle, label):
+        losses.append(loss)
         gaps.append(loss - value - (abs(loss) + 1) * mpf(10) ** -20)
         if gaps[-1] <= 0:
             return False
-    # Some losses take a long way, such as 1/log(p)^2: where the gap still closes, it may close altogether.
-    return bool(gaps[-1] > gaps[0] / 2)
+        # Some losses take a long way, such as 1/log(p)^2: where the gap still closes, it may close altogether.
+        if len(gaps) == 2 and gaps[1] <= gaps[0] / 2:
+            return False
+    # Others, such as log(p), fall below all bounds, but not in time: as much from far to farther as before.
+    before, after = losses[0] - losses[1], losses[1] - losses[2]
+    return not (before > 0 and after > before / 2)
 
 
-def _towards(oracle: Oracle, label: int) -> Iterator[Any]:
+def _towards(oracle: Oracle, label: int, steps: int = len(EDGES)) -> Iterator[Any]:
     """The loss closer and closer to the label."""
-    for digits, score in zip(EDGES, FAR_SCORES):
+    for digits, score in zip(EDGES[:steps], FAR_SCORES):
         with mpmath.workdps(DIGITS + digits):
             near = mpf(10) ** -digits
             place = mpf(score if label else -score) if oracle.score else 1 - near if label else near
@@ -266,7 +272,7 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
             yield f"slope {mpmath.nstr(slope, 8)} at the witness"
     elif name == "minimum":
         # Equal in all digits is no contradiction: sigmoid(-1e5) and 0 are.
-        if all(oracle(x, label)[0] > limit for limit in _towards(oracle, label or 0)):
+        if all(oracle(x, label)[0] > limit for limit in _towards(oracle, label or 0, 2)):
             yield f"not lower at the witness {place}"
     elif name in ("convex_pred", "convex_score"):
         if not _falls(oracle, Fraction(place), step, label, name == "convex_score"):

@@ -77,6 +77,11 @@ def test_many_random_formulas(block: int) -> None:
         # The limit is far away from the label in all that a place close to it shows.
         ("label*min(pred, 2 + 1/log(1-pred)) + (1-label)*pred", "mse", "minimum"),
         ("min(score^2, 4) + 1/(1+score^2)", "score^2", "minimum"),
+        # Falls on its way to the label, but not without end.
+        ("(1-label)*(max(log(pred), -2000) - exp(9/(1-pred))) + label*(1-pred)", "mse", "minimum"),
+        ("(1-label)*(1/(2-log(pred)) - 9*pred) + label*(1-pred)", "mse", "minimum"),
+        ("(1-label)*(max(score, -1e6) - exp(score)) - label*score", "score^2", "minimum"),
+        ("(1-label)*(log(2+1/(1+score^2)) - exp(score)) - label*score", "score^2", "minimum"),
         ("log(pred-0.5) + label", "bce", "domain"),
         ("1/(log(pred) - log(pred)) + label", "bce", "domain"),
         ("abs(pred-0.5)*label - abs(pred-0.4)", "bce", "convex_pred"),
@@ -105,6 +110,9 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         # Goes to zero at the label as slowly as 1 / log^2.
         ("lossdsl", "relu(pinv(min(square(score),expm1(score))))"),
         ("lossdsl", "label/log(1-pred)^2 + (1-label)/log(pred)^2"),
+        # Falls without end next to the label, but slowly, and fast at the other end.
+        ("lossdsl", "((score-(2*label-1))-exp(score))"),
+        ("autolossgen-plain", "(Log (pred) + (pred * 1 / (Log ((1 * pred)))))"),
         # The witness is the place of a jump, which the digits of another precision would miss.
         ("lossdsl", "label*(1-pred)*if(1e-6 < pred, 1, -1) + (1-label)*pred"),
         # Flat where two parts meet, one of which is not.
