@@ -6,10 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from lossdsl.grammar.tree import Tree
 from lossdsl.verifier.boxes import MAX_BOXES, Box, region
 from lossdsl.verifier.intervals import Unbounded, exact_value
 from lossdsl.verifier.jets import Jet, Jets
 from lossdsl.verifier.limits import Rejected
+from lossdsl.verifier.soft import EDGE, bent, ends_of
 from lossdsl.verifier.spans import End, Span, opposite
 from lossdsl.verifier.wide import UNIT, Wide, lively, steep, wider
 
@@ -54,6 +56,20 @@ def claim_of(wide: Wide, name: str, looks: int = MOST_LOOKS) -> dict[str, Any]:
         most = max(row.pop("most") for some in rows.values() for row in some)
         return {"boxes": rows, "bound": str(2 ** max(0, (most.numerator // most.denominator).bit_length()))}
     return {"boxes": rows}
+
+
+def bent_boxes(tree: Tree) -> dict[str, Any]:
+    """`no_dead_zone` at all labels of an affine loss: the slopes at 0 and 1 rise."""
+    ends = ends_of(tree)
+
+    def test(jets: Jets, box: Box) -> dict[str, Any] | None:
+        try:
+            return {} if bent(jets, box) else None
+        except (Rejected, Unbounded):
+            return None
+
+    whole = {"pred": (EDGE, 1 - EDGE)}
+    return {"boxes": {side: cover(Jets(ends.terms[side], False), whole, test) for side in ends.terms}}
 
 
 def _both_sides(wide: Wide, wanted: tuple[int, int], looks: int) -> dict[str, Any]:

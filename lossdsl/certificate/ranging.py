@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from lossdsl.certificate.boxing import MOST_LOOKS, PLACES, claim_of, steep_beside
+from lossdsl.certificate.boxing import MOST_LOOKS, PLACES, bent_boxes, claim_of, steep_beside
 from lossdsl.certificate.cutting import Cutter, Slice
 from lossdsl.certificate.writing import BROKEN, Draft
 from lossdsl.certificate.writing import certify as certify_ends
@@ -232,7 +232,7 @@ class _Ways:
         reason: Exception = Rejected("no way is known to show it at all labels")
         for claim in self._ways(name):
             try:
-                made = self._boxes(name) if claim["by"] == "boxes" else {}
+                made = self._boxes(name, claim["by"])
                 strict = self.between.check(name, {**made, **claim})
                 _strictly(self.report, name, strict)
                 return {**made, **claim}, strict
@@ -240,7 +240,11 @@ class _Ways:
                 reason = error
         raise reason
 
-    def _boxes(self, name: str) -> dict[str, Any]:
+    def _boxes(self, name: str, by: str) -> dict[str, Any]:
+        if by == "affine" and name == "no_dead_zone":
+            return bent_boxes(self.tree)
+        if by != "boxes":
+            return {}
         try:
             return claim_of(self.wide, name)
         except Rejected:
@@ -259,6 +263,8 @@ class _Ways:
                 out += [{"by": "affine", "places": [str(p), str(q)]} for p in PLACES for q in PLACES if p < q]
             if name == "minimum":
                 out.append({"by": "proper"})
+            if name == "no_dead_zone" and not self.wide.ranges:
+                out.append({"by": "affine"})
         if name in self.claims:
             out.append({"by": "difference", **self.claims[name]})
         return [*out, {"by": "boxes"}] if name in CHECKS else out

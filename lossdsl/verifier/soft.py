@@ -15,16 +15,17 @@ from typing import Any
 
 from lossdsl.grammar.printer import show
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, walk
-from lossdsl.verifier.boxes import Box
+from lossdsl.verifier.boxes import Box, read_boxes, region
 from lossdsl.verifier.cells import read_proof
-from lossdsl.verifier.intervals import Intervals, compare
+from lossdsl.verifier.intervals import Intervals, compare, exact_value
+from lossdsl.verifier.jets import Jets
 from lossdsl.verifier.limits import Malformed, Rejected
 from lossdsl.verifier.points import fraction
 from lossdsl.verifier.polynomials import Poly
 from lossdsl.verifier.properties import FLAT, GAP, HALF, PROPERTIES, Cell, Proof, slope_at
 from lossdsl.verifier.ranged import Ranged, settle
 from lossdsl.verifier.terms import spell
-from lossdsl.verifier.wide import CHECKS, Wide
+from lossdsl.verifier.wide import BENT, CHECKS, Wide, wider
 
 SOFT = {"ends", "difference"}
 PARTS = {"formula", "labels", "proved", "not certified", "kernels", "breakpoints", "cells"}
@@ -39,6 +40,7 @@ DIFFERENCES: dict[Node, Node] = {
     Apply("sub", (Name("label"), Name("pred"))): Apply("neg", (DIFFERENCE,)),
 }
 STEEP = 2 * FLAT
+EDGE = Fraction(1, 1000)
 
 
 class Between:
@@ -77,6 +79,8 @@ class Between:
         if by == "affine" and name in (*CARRIED, "uses_pred") and affine(self.tree.root):
             strict = self._at_ends(name)
             return self._turns(claim) if name == "uses_pred" else strict
+        if by == "affine" and name == "no_dead_zone" and affine(self.tree.root):
+            return self._bends(claim)
         if by == "proper" and name == "minimum" and affine(self.tree.root):
             # (1-y) D0 + y D1 = D0 (p - y)/p, as p D1 + (1-p) D0 = 0: below y it is not positive, above not negative.
             self._at_ends("proper")
@@ -95,6 +99,27 @@ class Between:
             raise Rejected(f"at labels 0 and 1 {name} is claimed with another strict than is shown")
         return strict
 
+    def _bends(self, claim: dict[str, Any]) -> bool | None:
+        """At labels 0 and 1 the slope in pred rises all along, and by 1/1000 a unit but for 0.001 next to the ends.
+
+        At a label between it does so too: it is zero at one place at most, and of a stretch of 0.01 at least 0.009 are
+        away from the ends, where the slope rises by more than from -1e-6 to 1e-6.
+        """
+        self._at_ends("convex_pred")
+        if self.ends is None:
+            raise Rejected("with ranges of parameters it is not shown that way")
+        for cell in self.ends.cells:
+            for curve in cell.curves.values():
+                if curve.lean(curve.curvature(), "the second derivative") != (1, True):
+                    raise Rejected("the slope may stand still")
+        ends = ends_of(self.tree)
+        for side, rows in ends.sides(claim, "boxes").items():
+            jets = Jets(ends.terms[side], False)
+            for box, _ in read_boxes(rows, {"pred": (EDGE, 1 - EDGE)}, frozenset()):
+                if not bent(jets, box):
+                    raise Rejected("the slope is not shown to rise by 1/1000 a unit")
+        return None
+
     def _turns(self, claim: dict[str, Any]) -> bool | None:
         """At two places the slopes of the labels are in different ratios: no mean of them is zero at both."""
         places = claim.get("places")
@@ -109,6 +134,19 @@ class Between:
         if compare(left[1], right[0]) >= 0 and compare(right[1], left[0]) >= 0:
             raise Rejected("the slopes of the labels are not shown to be in different ratios")
         return None
+
+
+def ends_of(tree: Tree) -> Wide:
+    """The loss at labels 0 and 1, for boxes of predictions."""
+    return Wide(tree, {str(y): spell(tree, y) for y in (0, 1)}, {})
+
+
+def bent(jets: Jets, box: Box) -> bool:
+    """Whether the slope rises by at least 1/1000 a unit of pred on a box, kinks where boxes meet included."""
+    there = region(jets.spans, wider(box))
+    assert there is not None
+    bend = jets.on(there)[2]
+    return not bend.low.infinite and exact_value(bend.low.at) >= BENT
 
 
 def _ranged_ends(tree: Tree, ranges: Box, row: object) -> Wide:

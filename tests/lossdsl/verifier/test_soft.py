@@ -15,12 +15,12 @@ from lossdsl.certificate import certify, document
 from lossdsl.verifier import verify
 
 BETWEEN = {"domain", "uses_pred", "gradient", "minimum", "no_dead_zone", "bounded_gradient", "convex_pred"}
+CARRIED = {"domain", "gradient", "bounded_gradient", "convex_pred"}
 LEANING = "(2 - label)*(1 + label)*(label-pred)^2"
 HOLDS: dict[str, dict[str, set[str]]] = {
     "bce": {
-        "affine": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred", "convex_score"},
+        "affine": {*CARRIED, "convex_score", "uses_pred", "no_dead_zone"},
         "proper": {"minimum"},
-        "boxes": {"no_dead_zone"},
         "ends": {"monotone", "calibrated", "proper", "proper_composite", "no_saturation", "uses_label"},
     },
     "mse": {"difference": BETWEEN, "ends": {"monotone", "proper"}},
@@ -30,7 +30,7 @@ HOLDS: dict[str, dict[str, set[str]]] = {
     "hinge": {"boxes": {"domain", "gradient", "bounded_gradient", "convex_score"}},
     "exponential": {"boxes": {"domain", "gradient", "convex_score"}},
     "maxr": {"boxes": BETWEEN},
-    "focal": {"affine": {"domain", "uses_pred", "gradient", "bounded_gradient", "convex_pred"}},
+    "focal": {"affine": {*CARRIED, "uses_pred", "no_dead_zone"}},
 }
 
 
@@ -235,6 +235,35 @@ def test_a_flat_side_of_the_label_is_no_steep_one() -> None:
     for rows in ([below], [above]), ([below], []), ([], [above]), ([below], [below]):
         entry["proved"]["no_dead_zone"] = {"by": "boxes", "below": rows[0], "above": rows[1]}
         fails(entry, "no_dead_zone")
+
+
+MIDDLE = [{"pred": ["1/1000", "999/1000"]}]
+FLAT = {
+    "(1-2*label)*pred": "stand still",
+    "(label*(1-pred)^2 + (1-label)*pred^2)/100000": "rise by 1/1000",
+    "label*abs(pred-0.5) - label*pred + (1-label)*pred": "stand still",
+}
+
+
+@pytest.mark.parametrize("formula", FLAT)
+def test_slopes_that_rise_too_little_leave_flat_stretches_between_labels(formula: str) -> None:
+    entry = certify(lossdsl.parse(formula), lossdsl.check("bce", label="[0,1]"), label="[0,1]")
+    assert "convex_pred" in entry["proved"] and "no_dead_zone" not in entry["proved"]
+    for rows in (MIDDLE, [{"pred": ["0", "1"]}], [{"pred": ["1/2", "999/1000"]}]):
+        entry["proved"]["no_dead_zone"] = {"by": "affine", "boxes": {"0": rows, "1": rows}}
+        assert rows is not MIDDLE or FLAT[formula] in verify(document([entry])).entries[0].failed["no_dead_zone"]
+        fails(entry, "no_dead_zone")
+
+
+def test_rising_slopes_are_looked_at_between_the_ends() -> None:
+    entry = entry_of("focal")
+    for rows in entry["proved"]["no_dead_zone"]["boxes"].values():
+        for change in ("1/500", "1/2000"):
+            kept, rows[0]["pred"][0] = rows[0]["pred"][0], change
+            fails(entry, "no_dead_zone")
+            rows[0]["pred"][0] = kept
+    del entry["ends"]["proved"]["convex_pred"]
+    fails(entry, "no_dead_zone", "convex_pred")
 
 
 def test_places_and_bounds_count() -> None:
