@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 from flint import fmpq
@@ -287,12 +288,27 @@ def _score_slope(proof: Proof, label: int, place: Fraction) -> float | None:
 
 
 def _bound(proof: Proof) -> str:
-    """A round number well above the slope in score wherever one looks."""
+    """A number above the slope in score: in three digits where evidence is found, else a power of two well above."""
     near = [Fraction(1, 2**k) for k in range(2, 60, 3)]
     places = [*near, *(1 - q for q in near), *(Fraction(2 * j + 1, 82) for j in range(41))]
     sizes = [_score_slope(proof, label, q) for label in proof.labels for q in places]
     largest = max((s for s in sizes if s is not None), default=1.0)
+    for room in (1.0, 1.01):
+        bound = _rounded_up(largest * room)
+        try:
+            PROPERTIES["bounded_gradient"](proof, {"bound": str(bound)})
+        except BROKEN:
+            continue
+        return str(bound)
     return str(2 ** max(0, int(largest).bit_length() + (largest >= 0.9)))
+
+
+def _rounded_up(x: float) -> Fraction:
+    """The next number of three digits."""
+    if not 0 < x < 1e300:
+        return Fraction(1)
+    scale = Fraction(10) ** (2 - floor(log10(x)))
+    return Fraction(ceil(Fraction(x) * scale)) / scale
 
 
 def _floor(proof: Proof, label: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -39,3 +41,13 @@ def test_a_wrong_report_is_not_believed() -> None:
     false = {name for name, finding in true.properties.items() if finding.status == "refuted"}
     assert not set(entry["proved"]) & false
     assert "monotone" in entry["not certified"]
+
+
+LEAST = {"bce": 1.0, "mse": 8 / 27, "huber": 0.125, "focal": 1.1288, "(label-pred)^4": 0.32768}
+
+
+@pytest.mark.parametrize("formula", LEAST)
+def test_bounds_are_close_to_the_least_ones(formula: str) -> None:
+    """The largest slope in score, by hand: of mse 2 p^2 (1-p) at p = 2/3, of the fourth power 4 p^4 (1-p) at 4/5."""
+    claim = certify(lossdsl.parse(formula), lossdsl.check(formula))["proved"]["bounded_gradient"]
+    assert LEAST[formula] * 0.9999 <= Fraction(claim["bound"]) <= LEAST[formula] * 1.011
