@@ -101,6 +101,46 @@ def rank_auc(order: Any, score: Any, label: Any, start: int, end: int) -> float:
 
 
 @numba.njit(**JIT)
+def sort_keys(score: Any, label: Any, out: Any) -> bool:
+    """Whole numbers in the order of float32 scores (given as their bits), the last bit a row's class; False with a NaN.
+
+    Sorting those takes a third of the time of sorting places by scores.
+    """
+    for j in range(score.shape[0]):
+        b = score[j]
+        size = b & np.int32(0x7FFFFFFF)
+        if size > np.int32(0x7F800000):
+            return False
+        b = np.int32(-size) if b < 0 else b  # both zeros are 0
+        out[j] = (np.int64(b) << 1) | np.int64(label[j] > 0.5)
+    return True
+
+
+@numba.njit(**JIT)
+def sorted_auc(key: Any) -> float:
+    """What `rank_auc` gives, of sorted keys."""
+    below = 0.0
+    wins = 0.0
+    liked = 0.0
+    i = 0
+    n = key.shape[0]
+    while i < n:
+        j = i
+        here = 0.0
+        while j < n and key[j] >> 1 == key[i] >> 1:
+            here += np.float64(key[j] & 1)
+            j += 1
+        others = (j - i) - here
+        wins += here * (below + 0.5 * others)
+        below += others
+        liked += here
+        i = j
+    if liked == 0.0 or below == 0.0:
+        return np.nan
+    return wins / (liked * below)
+
+
+@numba.njit(**JIT)
 def grouped_auc(order: Any, score: Any, label: Any, group: Any) -> float:
     """Mean AUC over groups that have both classes; `order` sorts by group, then by score."""
     total = 0.0

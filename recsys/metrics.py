@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 
 from lossdsl.recsys.dataset import Array, DataError, Rows
-from lossdsl.recsys.kernels import grouped_auc, rank_auc, ranking, ranking_unsorted
+from lossdsl.recsys.kernels import grouped_auc, rank_auc, ranking, ranking_unsorted, sort_keys, sorted_auc
 
 Metric = Callable[[Rows, Array], float]
 
 
 def auc(rows: Rows, score: Array) -> float:
-    """Share of (positive, negative) row pairs in the right order, ties half; `nan` if a class is missing.
+    """Share of (positive, negative) row pairs in the right order, ties half; `nan` without both classes or with NaNs.
 
     >>> import numpy as np
     >>> from lossdsl.recsys.dataset import Rows
@@ -26,8 +26,17 @@ def auc(rows: Rows, score: Array) -> float:
     >>> auc(Rows([0, 0, 1], [0, 1, 2], [1, 0, 0]), np.array([0.2, 0.1, 0.2]))
     0.75
     """
+    score = np.asarray(score)
+    if score.dtype == np.float32:
+        keys = np.empty(len(score), np.int64)
+        if not sort_keys(np.ascontiguousarray(score).view(np.int32), rows.label, keys):
+            return float("nan")
+        keys.sort()
+        return float(sorted_auc(keys))
     order = np.argsort(score, kind="stable")
-    return float(rank_auc(order, np.asarray(score), rows.label, 0, len(order)))
+    if len(order) and np.isnan(score[order[-1]]):
+        return float("nan")
+    return float(rank_auc(order, score, rows.label, 0, len(order)))
 
 
 def gauc(rows: Rows, score: Array) -> float:

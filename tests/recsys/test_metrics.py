@@ -42,6 +42,26 @@ def test_auc(case: tuple[Rows, np.ndarray]) -> None:
         np.testing.assert_allclose(roc_auc_score(rows.label, score), want, rtol=1e-12)
 
 
+NUMBERS = st.one_of(st.floats(width=32, allow_nan=False), st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45]))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(st.tuples(NUMBERS, st.booleans()), min_size=1, max_size=40))
+def test_auc_of_short_floats_is_that_of_long_ones(rows: list[tuple[float, bool]]) -> None:
+    score, label = (np.array(column) for column in zip(*rows))
+    some = Rows(np.zeros(len(rows)), np.arange(len(rows)), label)
+    long, short = metrics.auc(some, score.astype(np.float64)), metrics.auc(some, score.astype(np.float32))
+    assert short == long or np.isnan(short) and np.isnan(long)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_score_that_is_no_number_has_no_auc(dtype: type, place: int) -> None:
+    score = np.array([0.1, 0.2, 0.3], dtype)
+    score[place] = -np.nan
+    assert np.isnan(metrics.auc(Rows([0, 0, 0], [0, 1, 2], [1, 0, 1]), score))
+
+
 @settings(max_examples=100, deadline=None)
 @given(scored())
 def test_per_user_auc(case: tuple[Rows, np.ndarray]) -> None:
