@@ -7,7 +7,8 @@ machine the wall clock says little, so processor time is printed too: what two c
 were they busy all the time. Overhead is the share of the workers' time in which they do not train, whatever the reason:
 sampling, filters, duplicates, the ledger, or waiting for another worker; `still` is the share of the wall time in which
 nothing trains at all. A training that was begun before its turn and never asked for is not counted as one: its time is
-overhead, and still.
+overhead, and still. A training that waits for a processor or for the interpreter counts as training; `strict` is the
+overhead were only processor time of trainings counted, so whoever takes the machine's processors adds to it.
 
 A candidate of deepmodel or ranknet costs the search fewer rows than the whole epoch by which a plain loop would judge
 it; `rung_study.py` says how well either orders losses, and that is printed beside the ratio of candidates a minute.
@@ -54,6 +55,7 @@ class Course:
     rows: float
     overhead: float
     still: float
+    strict: float
     by_processor: float
     full_by_processor: float
 
@@ -140,11 +142,14 @@ class Meter:
     def __enter__(self) -> Meter:
         self._real = evaluator.carry_out
         self._spans: list[tuple[float, float, tuple[str, float]]] = []
+        self._used: list[tuple[float, tuple[str, float]]] = []
 
         def timed(bench: Any, job: Any) -> Any:
-            since = time.perf_counter()
+            since, before = time.perf_counter(), time.thread_time()
             result = self._real(bench, job)
-            self._spans.append((since, time.perf_counter(), (job.formula, round(result.seconds, 4))))
+            what = (job.formula, round(result.seconds, 4))
+            self._spans.append((since, time.perf_counter(), what))
+            self._used.append((time.thread_time() - before, what))
             return result
 
         evaluator.carry_out = timed  # type: ignore[assignment]
@@ -152,6 +157,11 @@ class Meter:
 
     def __exit__(self, *_: object) -> None:
         evaluator.carry_out = self._real
+
+    def used(self, trials: Iterable[Trial]) -> float:
+        """Seconds of a processor that the trials' trainings used in this process."""
+        logged = {(trial.formula, trial.seconds) for trial in trials}
+        return sum(seconds for seconds, what in self._used if what in logged)
 
     def until(self, seconds: float, trials: Iterable[Trial]) -> float:
         """Seconds among the first so many with a training that is one of the trials' (none of worker processes)."""
@@ -192,6 +202,7 @@ def course(settings: Settings, data: Dataset, workers: int, seconds: float = SEC
         sum(t.rows for t in trained) / wall,
         max(0.0, 1 - training / wall),
         max(0.0, 1 - meter.until(wall, trained) / wall),
+        max(0.0, 1 - meter.used(trained) / workers / wall),
         workers * len(trained) / busy,
         workers * full / busy,
     )
@@ -240,7 +251,7 @@ def run(only: str = "") -> list[Figure]:
         rows = found.rows / found.trained * found.by_processor / workers
         print(f"{name:<10} {found.trained:8.2f} candidates/s ({found.by_processor:.1f} by processor time), "
               f"{found.full:.2f} of them to the end ({found.full_by_processor:.1f}), "
-              f"overhead {found.overhead:.0%}, still {found.still:.0%}; "
+              f"overhead {found.overhead:.0%} (strict {found.strict:.0%}), still {found.still:.0%}; "
               f"{rows:,.0f} rows a processor second, plain loop {loop:,.0f}")  # fmt: skip
         figures += [
             Figure(f"{name}-trained", found.trained, "candidates/s"),
@@ -249,6 +260,7 @@ def run(only: str = "") -> list[Figure]:
             Figure(f"{name}-full-cpu", found.full_by_processor, "trainings/s", f"{workers} cores, by processor time"),
             Figure(f"{name}-rows", rows / loop, "ratio", "rows a processor second of the plain PyTorch loop"),
             Figure(f"{name}-overhead", found.overhead, "share", "the workers' time"),
+            Figure(f"{name}-overhead-strict", found.strict, "share", "the workers' time, trainings by processor time"),
             Figure(f"{name}-still", found.still, "share", "wall time"),
         ]
         if dear:
