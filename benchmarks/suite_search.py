@@ -12,6 +12,7 @@ overhead were only processor time of trainings counted, so whoever takes the mac
 
 A candidate of deepmodel or ranknet costs the search fewer rows than the whole epoch by which a plain loop would judge
 it; `rung_study.py` says how well either orders losses, and that is printed beside the ratio of candidates a minute.
+Beside the practical search stands what `rank_study.py` says of its ladder.
 `--only preset` (practical, deepmodel, ranknet) runs one row.
 """
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rank_study
 import torch
 from run import Figure, data_folder
 from rung_study import RUNGS
@@ -248,17 +250,17 @@ def run(only: str = "") -> list[Figure]:
         found = course(settings, data, workers)
         loop = plain_tower(data, settings) if dear else plain_mf(data, settings)
         # Per processor second on both sides: candidates of equal work.
-        rows = found.rows / found.trained * found.by_processor / workers
+        speed = found.rows / found.trained * found.by_processor / workers
         print(f"{name:<10} {found.trained:8.2f} candidates/s ({found.by_processor:.1f} by processor time), "
               f"{found.full:.2f} of them to the end ({found.full_by_processor:.1f}), "
               f"overhead {found.overhead:.0%} (strict {found.strict:.0%}), still {found.still:.0%}; "
-              f"{rows:,.0f} rows a processor second, plain loop {loop:,.0f}")  # fmt: skip
+              f"{speed:,.0f} rows a processor second, plain loop {loop:,.0f}")  # fmt: skip
         figures += [
             Figure(f"{name}-trained", found.trained, "candidates/s"),
             Figure(f"{name}-trained-cpu", found.by_processor, "candidates/s", f"{workers} cores, by processor time"),
             Figure(f"{name}-full", found.full, "trainings/s"),
             Figure(f"{name}-full-cpu", found.full_by_processor, "trainings/s", f"{workers} cores, by processor time"),
-            Figure(f"{name}-rows", rows / loop, "ratio", "rows a processor second of the plain PyTorch loop"),
+            Figure(f"{name}-rows", speed / loop, "ratio", "rows a processor second of the plain PyTorch loop"),
             Figure(f"{name}-overhead", found.overhead, "share", "the workers' time"),
             Figure(f"{name}-overhead-strict", found.strict, "share", "the workers' time, trainings by processor time"),
             Figure(f"{name}-still", found.still, "share", "wall time"),
@@ -269,4 +271,8 @@ def run(only: str = "") -> list[Figure]:
             said = correlation(settings.model, settings)
             print(f"{'':<10} {60 * found.trained:.0f} candidates a minute, {faster:.1f} times the plain loop's; {said}")
             figures.append(Figure(f"{name}-candidates", faster, "ratio", "a whole epoch of the plain loop"))
+        if name == "practical":
+            rows = rank_study.kept()
+            print(f"{'':<10} the ladder, over the {len(rows)} random valid losses that rank_study.py has tuned:")
+            figures.append(Figure("rank-spearman", rank_study.report(rows), "Spearman, goal 0.8"))
     return figures
