@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
 import lossdsl
@@ -71,19 +71,24 @@ def test_certificates_for_all_labels_hold(formula: str) -> None:
     assert outcome.entries[0].scope.startswith("every label in [0, 1], all ")
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(formulas(3, domain_safe=True, variables=("pred", "label", "score")), st.data())
-def test_random_formulas_with_a_range(formula: Formula, data: st.DataObject) -> None:
-    """A number of the formula ranges around its value, here and there together with the label."""
+def ranging(formula: Formula, data: st.DataObject) -> Formula:
+    """A number of the formula ranges around its value."""
     numbers = [n for n in walk(formula.tree.root) if isinstance(n, Number) and 0 < n.value < 100]
-    if not numbers or formula.tree.where:
-        return
+    assume(numbers and not formula.tree.where)
     value = data.draw(st.sampled_from(numbers)).value
     text = str(Formula.from_tree(Tree(formula.tree.root, ()))).replace(str(value), "w", 1)
+    low = data.draw(st.sampled_from([float(value) / 2, 0.0, -float(value)]))
     try:
-        made = lossdsl.parse(f"{text} where w in [{float(value) / 2!r}, {float(value) * 2!r}]")
+        return lossdsl.parse(f"{text} where w in [{low!r}, {float(value) * 2!r}]")
     except lossdsl.LossError:
-        return
+        reject()
+
+
+@settings(max_examples=7, deadline=None, suppress_health_check=list(HealthCheck))
+@given(formulas(3, domain_safe=True, variables=("pred", "label", "score")), st.data())
+def test_random_formulas_with_a_range(formula: Formula, data: st.DataObject) -> None:
+    """Here and there together with the label."""
+    made = ranging(formula, data)
     label = data.draw(st.sampled_from(["{0,1}", "[0,1]"]))
     report = lossdsl.check(made, label=label, timeout=None)
     entry = certify(made, report, label=label, seconds=5.0)
@@ -91,6 +96,18 @@ def test_random_formulas_with_a_range(formula: Formula, data: st.DataObject) -> 
     assert set(entry["proved"]) <= proved == set(entry["proved"]) | set(entry["not certified"])
     outcome = verify(document([entry]))
     assert not outcome.entries[0].failed and set(outcome.entries[0].verified) == set(entry["proved"])
+
+
+@settings(max_examples=7, deadline=None, suppress_health_check=list(HealthCheck))
+@given(formulas(3, domain_safe=True, variables=("pred", "label", "score")), st.data())
+def test_a_forged_report_of_a_random_formula_is_not_believed(formula: Formula, data: st.DataObject) -> None:
+    """Evidence is searched for all that bce has, and none is found for what is refuted."""
+    made = ranging(formula, data)
+    label = data.draw(st.sampled_from(["{0,1}", "[0,1]"]))
+    assume("label" in str(made))
+    true = lossdsl.check(made, label=label, timeout=None).properties
+    entry = certify(made, lossdsl.check("bce", label=label), label=label, seconds=3.0)
+    assert not {name for name in entry["proved"] if true[name].status == "refuted"}
 
 
 @pytest.mark.parametrize("formula", ALGEBRA)
