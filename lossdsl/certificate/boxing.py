@@ -13,7 +13,7 @@ from lossdsl.verifier.jets import Jet, Jets
 from lossdsl.verifier.limits import Rejected
 from lossdsl.verifier.soft import EDGE, bent, ends_of
 from lossdsl.verifier.spans import End, Span, opposite
-from lossdsl.verifier.wide import UNIT, Wide, lively, steep, wider
+from lossdsl.verifier.wide import UNIT, Wide, around, lively, steep, wider
 
 MOST_LOOKS = 500
 PLACES = tuple(Fraction(k, 16) for k in (7, 3, 12, 1, 15))
@@ -39,7 +39,7 @@ def claim_of(wide: Wide, name: str, looks: int = MOST_LOOKS) -> dict[str, Any]:
         "monotone": lambda side: _slope_sign(-1 if side == "1" else 1),
         "convex_pred": lambda side: _bends_up,
         "convex_score": lambda side: _bends_up,
-        "proper_composite": lambda side: _bends_up,
+        "proper_composite": lambda side: _rises,
         "bounded_gradient": lambda side: _bounded,
         "no_dead_zone": lambda side: _lively,
         "uses_pred": lambda side: _moves,
@@ -129,6 +129,11 @@ def _bends_up(jets: Jets, box: Box) -> dict[str, Any] | None:
     return {"sign": 1} if jet is not None and jet[2].never_negative else None
 
 
+def _rises(jets: Jets, box: Box) -> dict[str, Any] | None:
+    jet = jet_on(jets, wider(box))
+    return {"sign": 1} if jet is not None and jet[2].sign == 1 else None
+
+
 def _bounded(jets: Jets, box: Box) -> dict[str, Any] | None:
     jet = jet_on(jets, box)
     if jet is None or jet[1].low.infinite or jet[1].high.infinite:
@@ -148,7 +153,7 @@ def _moves(jets: Jets, box: Box) -> dict[str, Any] | None:
 
 
 def _at(jets: Jets, box: Box, place: Fraction) -> Span:
-    jet = jet_on(jets, {**box, "pred": (place, place)})
+    jet = jet_on(jets, {**box, "pred": around(place)})
     if jet is None:
         raise Rejected("the loss may be undefined")
     return jet[1]

