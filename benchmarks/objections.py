@@ -340,15 +340,19 @@ def _falls_between(oracle: Oracle, low: Any, high: Any, label: int | None) -> bo
             if oracle(high, label)[1] < oracle(low, label)[1]:
                 return True
 
+    def slopes(a: Any, b: Any) -> list[Any]:
+        return [oracle(a + k * (b - a) / 4, label)[1] for k in range(5)]
+
     def roughness(a: Any, b: Any) -> Any:
         # The fourth difference: next to nothing where the slope is smooth, of the kink's size where it is not.
-        slopes = [oracle(a + k * (b - a) / 4, label)[1] for k in range(5)]
-        return abs(sum(weight * slope for weight, slope in zip((1, -4, 6, -4, 1), slopes)))
+        return abs(sum(weight * slope for weight, slope in zip((1, -4, 6, -4, 1), slopes(a, b))))
 
     for _ in range(330):
         m = (low + high) / 2
         low, high = (low, m) if roughness(low, m) > roughness(m, high) else (m, high)
-        if oracle(high, label)[1] < oracle(low, label)[1]:
+        inside = slopes(low, high)
+        # Any two of them: a kink where the slope rises may stand right beside the one where it falls.
+        if any(after < before for before, after in zip(inside, inside[1:])):
             return True
     return False
 

@@ -131,6 +131,8 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         # A kink in an interval over which the slope rises far more.
         ("lossdsl", "label - (1-label)*log(1-pred)*((exp(1e-6)+min(plog(pred),(1-pred))))"),
         ("lossdsl", "label*(1-pred) - (1-label)*log(1-pred) + 0.1*(min(1e-6,log1p((1-pred))))"),
+        # The slope rises by 90,909 and falls again within 1e-10, both in the interval.
+        ("autolossgen", "Sigmoid (min(pred , Log (((1 * pred) * 1 / (min(label , pred))))))"),
         # What is left of two numbers of 400,000 digits.
         ("lossdsl", "(label-pred)^2*((softplus((1-pred))+expm1(reciprocal(1e-6))))"),
         # A value of its own at a single place that is no rational.
