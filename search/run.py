@@ -133,17 +133,18 @@ class Search:
         return Job(found.text, training.l2, (self.settings.seed,), first_bar, bar, ladder.first_epochs)
 
     def _log(self, proposal: Proposal, found: Judged, results: Iterator[Result]) -> Outcome:
-        self.number += 1
         source, key = proposal.source, found.key
+        # Before it is counted: where the time ends while it trains, it never was a trial.
+        result = None if found.why or key in self.known else next(results)
+        self.number += 1
         price = self.archive.price * found.nodes
         trial = Trial(self.number, found.text, None, "filtered", None, 0, 0, source, found.why or None)
         outcome = Outcome("filtered", None, found.root, True, found.credit)
-        if not found.why and key in self.known:
+        if result is None and not found.why:
             reward = self.known[key]
             trial = replace(trial, fate="duplicate", reward=reward)
             outcome = Outcome("duplicate", reward - price, found.root, False)
-        elif not found.why:
-            result = next(results)
+        elif result is not None:
             trained = np.isfinite(result.reward)
             reward = result.reward if trained else -1.0
             self.known[key] = reward

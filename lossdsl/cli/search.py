@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE
+from lossdsl.errors import LossError
 
 if TYPE_CHECKING:
     from lossdsl.search.run import Progress
@@ -66,6 +67,9 @@ def command(
     settings = settings_of(preset, config, assignments, chosen, resume)
     if resume and run_dir is None:
         raise click.UsageError("--resume needs the --run-dir to go on with.")
+    if resume and run_dir is not None and not (run_dir / "config.toml").is_file():
+        # A new run here would be one of other settings than the one that was meant.
+        raise LossError(f"{run_dir} holds no run to resume; leave out --resume to begin one there")
     if cluster is not None and (workers is not None or not cluster.strip()):
         raise click.UsageError("--cluster wants an address, and trains as many candidates as its workers have threads, "
                                "so --workers does not go with it.")  # fmt: skip

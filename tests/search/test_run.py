@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from lossdsl.errors import LossError
 from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
-from lossdsl.search.bench import Bench, Job
+from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.budget import LEAST_TRAINED, Clock
+from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.session import announced, search
 from lossdsl.search.settings import Settings, assign, preset
@@ -98,6 +101,20 @@ def test_a_run_goes_on_where_it_stopped(run: Path, tmp_path: Path, data: Dataset
     for budget in ("71trials", "120trials"):
         search(run_dir=path, data=data, budget=budget, resume=True)
     assert same(trials(path), trials(run))
+
+
+def test_what_trains_when_the_time_ends_is_no_trial(
+    tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Evaluator.map
+
+    def ends(self: Evaluator, jobs: Iterable[Job], late: Callable[[], bool]) -> Iterator[Result]:
+        yield from itertools.islice(real(self, jobs, late), 2)
+        raise OutOfTime
+
+    monkeypatch.setattr(Evaluator, "map", ends)
+    result = search(small(seed=3), run_dir=tmp_path / "run", data=data, budget="120trials")
+    assert result.trials == sum(result.fates.values()) == len(trials(tmp_path / "run"))
 
 
 def test_the_test_rows_never_reach_the_search(run: Path, tmp_path: Path, data: Dataset) -> None:
