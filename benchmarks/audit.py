@@ -107,8 +107,11 @@ def page(lines: list[str]) -> str:
     out += [f"| {title} | {a} | {b} |" for (title, a), (_, b) in zip(*columns)]
     out += ["", "## What the original validity check lets through", ""]
     out.append(
-        "It compares slopes by finite differences at the same 1,000 random predictions for both labels, and accepts a"
-        f" line with more than {ENOUGH} of 2,000 in the right direction: {len(accepted)} of the {len(lines)} lines."
+        f"It draws {POINTS:,} predictions (`random.seed(0)`, clipped to [1e-6, 1-1e-6]), the same for both labels, and"
+        f" takes central differences of step {STEP:g}, of the formula without the sign factor of the logarithm and"
+        f" without the clamps. A slope beyond {RIGHT:g} in the right direction counts as right, and a line is accepted"
+        f" with more than {ENOUGH:,} right ones of {2 * POINTS:,}: {len(accepted)} of the {len(lines)} lines. So a loss"
+        f" that points the wrong way at {2 * POINTS - ENOUGH - 1} of the samples would pass; among these lines is none."
     )
     if accepted:
         out += ["", "| line | as printed | as trained | because, as trained |", "|---|---|---|---|"]
