@@ -20,8 +20,11 @@ def command(file: str) -> int:
     Nothing of the prover is used: the formula is read again, and every claim is checked by exact polynomials, Sturm's
     theorem and intervals rounded outward.
 
+    Claims may hold of a loss that is not valid; where one of the five that make the verdict is missing, that is said.
+
     Exit code 0: every claim holds. 1: a claim does not hold, or nothing is claimed. 2: the file cannot be read.
     """
+    from lossdsl.report import VERDICT
     from lossdsl.verifier import verify
     from lossdsl.verifier.limits import MAX_BYTES
 
@@ -35,6 +38,11 @@ def command(file: str) -> int:
         click.echo(_plain(entry.formula))
         if entry.verified:
             click.echo(f"  verified at {_plain(entry.scope)}: {', '.join(entry.verified)}")
+            # Of pairs, and of one label, nobody asks whether the label matters.
+            needed = [name for name in VERDICT if name != "uses_label" or len(entry.labels) > 1]
+            missing = [name for name in needed if name not in entry.verified]
+            if missing:
+                click.echo(f"  not shown to be valid, for that takes {', '.join(missing)} too")
         for name, why in entry.failed.items():
             click.echo(f"  FAILS {name}: {_plain(why)}")
         for name, why in entry.uncertified.items():

@@ -44,6 +44,15 @@ def test_what_holds(certificate: Path) -> None:
     assert "verified at labels 0 and 1: domain, uses_pred" in result.output
     assert "nothing is claimed" in result.output
     assert result.output.splitlines()[-1].startswith("all ")
+    # bce is valid; of the other two one has claims that hold and is not.
+    assert result.output.count("not shown to be valid") == 1
+    assert "  not shown to be valid, for that takes monotone too\n" in result.output
+
+
+def test_a_loss_of_pairs_need_not_use_the_label(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.json"
+    run(check, "bpr", "--certificate", str(path))
+    assert "not shown to be valid" not in run(verify, str(path)).output
 
 
 def tampered(certificate: Path, path: Path, reseal: bool) -> Path:

@@ -37,7 +37,7 @@ ALGEBRA = {
 @cache
 def written(formula: str, label: str) -> str:
     report = lossdsl.check(formula, label=label, timeout=None)
-    entry = certify(lossdsl.parse(formula), report, label=label)
+    entry = certify(lossdsl.parse(formula), report, label=label, seconds=None)
     proved = {name for name, finding in report.properties.items() if finding.status == "proved"}
     assert set(entry["proved"]) == proved and not entry["not certified"]
     return json.dumps(entry)
