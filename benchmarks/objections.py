@@ -283,6 +283,8 @@ def _recheck_at(oracle: Oracle, name: str, finding: Finding, place: str, label: 
         if abs(pull) + abs(push) > mpf(10) ** 100:
             raise OutOfSight  # what is left of two such numbers shows in no digits
         if abs(pull + push) <= mpf(10) ** -90 * (abs(pull) + abs(push)):
+            if oracle.lost(x, 1) or oracle.lost(x, 0):
+                raise OutOfSight  # sigmoid(1e6) is less than 1 all the same
             yield f"balanced at the witness {place}"
     elif name == "calibrated" and finding.witness.value == "the same for every eta":
         if abs(oracle(x + step, 1)[1] - oracle(x + step, 0)[1]) > mpf(10) ** -60:
@@ -340,19 +342,26 @@ def _falls_between(oracle: Oracle, low: Any, high: Any, label: int | None) -> bo
             if oracle(high, label)[1] < oracle(low, label)[1]:
                 return True
 
-    def slopes(a: Any, b: Any) -> list[Any]:
-        return [oracle(a + k * (b - a) / 4, label)[1] for k in range(5)]
+    # By the slope, and by the value where the slope is the same beside all that happens.
+    return any(_falls_at_roughest(oracle, low, high, label, part) for part in (1, 0))
+
+
+def _falls_at_roughest(oracle: Oracle, low: Any, high: Any, label: int | None, part: int) -> bool:
+    """Whether the slope falls where the value (part 0) or the slope (1) is least smooth in an interval."""
+
+    def five(a: Any, b: Any, part: int) -> list[Any]:
+        return [oracle(a + k * (b - a) / 4, label)[part] for k in range(5)]
 
     def roughness(a: Any, b: Any) -> Any:
-        # The fourth difference: next to nothing where the slope is smooth, of the kink's size where it is not.
-        return abs(sum(weight * slope for weight, slope in zip((1, -4, 6, -4, 1), slopes(a, b))))
+        # The fourth difference: next to nothing where it is smooth, of the kink's size where it is not.
+        return abs(sum(weight * value for weight, value in zip((1, -4, 6, -4, 1), five(a, b, part))))
 
     for _ in range(330):
         m = (low + high) / 2
         low, high = (low, m) if roughness(low, m) > roughness(m, high) else (m, high)
-        inside = slopes(low, high)
+        slopes = five(low, high, 1)
         # Any two of them: a kink where the slope rises may stand right beside the one where it falls.
-        if any(after < before for before, after in zip(inside, inside[1:])):
+        if any(after < before for before, after in zip(slopes, slopes[1:])):
             return True
     return False
 

@@ -81,6 +81,10 @@ class Oracle:
             raise found
         return found
 
+    def lost(self, x: Any, label: Any) -> bool:
+        """Whether a part of the loss at a place differs from a number by less than the digits show."""
+        return self._compute(x, label, 1).lost
+
     def _compute(self, x: Any, label: Any, side: int) -> Dual:
         env: dict[Node, Dual] = {}
         for node in self.order:

@@ -102,6 +102,14 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
     assert found == ["convex_pred: the slope does not fall over the interval"]
 
 
+def test_the_oracle_objects_to_a_false_imbalance() -> None:
+    report = check("mse", timeout=None)
+    witness = Witness({"pred": "1/3"}, "1", "")
+    report.properties["proper"] = replace(report.properties["proper"], status="refuted", witness=witness)
+    found = objections.objections(parse("mse", "lossdsl"), report, random.Random(1))
+    assert found == ["proper: balanced at the witness 1/3"]
+
+
 @pytest.mark.parametrize(
     ("dialect", "text"),
     [
@@ -133,6 +141,10 @@ def test_the_oracle_objects_to_a_false_interval() -> None:
         ("lossdsl", "label*(1-pred) - (1-label)*log(1-pred) + 0.1*(min(1e-6,log1p((1-pred))))"),
         # The slope rises by 90,909 and falls again within 1e-10, both in the interval.
         ("autolossgen", "Sigmoid (min(pred , Log (((1 * pred) * 1 / (min(label , pred))))))"),
+        # The slope is zero on both sides of the two kinks, which are 5e-12 apart.
+        ("autolossgen", "min(1 / ((((pred * label) * 1 / (pred))) ^ 2) , 1)"),
+        # Off balance by exp(-1e6).
+        ("lossdsl", "-label*log(pred)*(1) - (1-label)*log(1-pred)*(sigmoid(1/((1e-6/(1e-6/1e-6)))))"),
         # What is left of two numbers of 400,000 digits.
         ("lossdsl", "(label-pred)^2*((softplus((1-pred))+expm1(reciprocal(1e-6))))"),
         # A value of its own at a single place that is no rational.
