@@ -198,6 +198,8 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
                      "train_rows": 10000, "test_seeds": 3},
         "ladder": {**_DEAR, "first_epochs": 2, "keep": 0.75},
     },
+    # Over 20 losses, epochs of 20,000 rows order them by a rank correlation of 0.63 to 0.74 with full training, a plain
+    # loop's epoch over all rows by 0.27 at its best rate (the same study).
     "ranknet": {
         "training": {"l2": [1e-5], "final_l2": [1e-6, 1e-5], "epochs": 3, "patience": 1, "train_rows": 20000,
                      "test_rows": 20000, "test_seeds": 2},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from lossdsl.grammar.tree import Apply, Node, Tree, walk
@@ -60,6 +60,8 @@ def decide(
         _judge_floats(decision, tree, labels, fixed, bool(bounds))
     if between and "label" in names(tree.root):
         _soften(decision, tree, fixed, budget, bool(bounds))
+        if budget.why_spent:
+            _say_why(decision, budget.why_spent)
     budget.pause()
     return decision
 
@@ -110,6 +112,13 @@ def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: 
         return made.findings, made.analysis
 
     between_labels.settle(found, open_, tree.root, fixed, budget, reduced)
+
+
+def _say_why(decision: Decision, why: str) -> None:
+    """A question that ran out of time may have been asked again in another way, whose failure is not the reason."""
+    for name, finding in decision.findings.items():
+        if finding.status == UNDECIDED and name != "float_safe" and finding.proved_on is None:
+            decision.findings[name] = replace(finding, detail=why)
 
 
 def _soften_ranged(

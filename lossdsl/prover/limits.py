@@ -72,7 +72,13 @@ class Budget:
     def spend(self, steps: int = 1) -> None:
         """Takes `steps` off; raises `Undecided` when nothing is left or the time is over."""
         self.left -= steps
+        if self.left < 0 or (self._end is not None and time.perf_counter() > self._end):
+            raise Undecided(self.why_spent)
+
+    @property
+    def why_spent(self) -> str:
+        """Which limit was reached, `""` where none was: asked while the clock runs."""
         if self.left < 0:
-            raise Undecided("the limit of counted steps was reached")
-        if self._end is not None and time.perf_counter() > self._end:
-            raise Undecided("the time limit was reached")
+            return "the limit of counted steps was reached"
+        late = self._end is not None and time.perf_counter() > self._end
+        return "the time limit was reached" if late else ""

@@ -93,3 +93,9 @@ def test_frames_reach_the_label(above: bool) -> None:
 def test_positive_on_the_unit_interval_shows_when_it_is_spread_out() -> None:
     # 2x^2 - 2x + 1 has coefficients of both signs, seen from either end, and none below.
     assert all(c > 0 for c in spread(2 * X**2 - 2 * X + UNIT).coeffs())
+
+
+def test_out_of_time_is_the_reason_that_is_given() -> None:
+    report = check("huber", label="[0,1]", timeout=1e-9)
+    reasons = {f.detail for f in report.properties.values() if f.status == "undecided" and f.name != "float_safe"}
+    assert reasons == {"the time limit was reached"}
