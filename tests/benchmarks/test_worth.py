@@ -68,7 +68,7 @@ def test_a_cell_is_made_once(worth: Any, tmp_path: Path) -> None:
 def test_what_was_found_is_kept_before_it_is_tuned(worth: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     searches = []
 
-    def searched(split: str, seed: int, budget: str, workers: int) -> dict[str, Any]:
+    def searched(split: str, seed: int, budget: str, workers: int, rate: float) -> dict[str, Any]:
         searches.append(seed)
         return {"found": "mse", "nodes": 4, "trials": 9, "folds": 4, "seeded": False, "processor_seconds": 1.0}
 
