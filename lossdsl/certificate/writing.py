@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lossdsl.formula import Formula
     from lossdsl.report import Report
 
-BROKEN = (Undecided, Rejected, Malformed, Unbounded, ZeroDivisionError)
+BROKEN = (Undecided, Rejected, Malformed, Unbounded, ArithmeticError, ValueError)
+"""What a search for evidence may end with, numbers too large or too long to write among them."""
 
 
 def document(entries: Iterable[dict[str, Any]]) -> str:
@@ -278,12 +279,12 @@ def _steep_places(proof: Proof, label: int) -> list[str]:
 
 
 def _score_slope(proof: Proof, label: int, place: Fraction) -> float | None:
-    """The size of the slope in score at a place."""
+    """The size of the slope in score at a place; None where it is not known, or too large for a float."""
     try:
         low, high = slope_at(proof, label, place)
-    except Rejected:
+        slope = float((exact_value(low) + exact_value(high)) / 2)
+    except (Rejected, OverflowError):
         return None
-    slope = float((exact_value(low) + exact_value(high)) / 2)
     return abs(slope) * float(place * (1 - place))
 
 

@@ -29,6 +29,7 @@ LABELS = (Fraction(1, 3), Fraction(5, 8))
 SHARE = Fraction(3, 7)
 NARROW = Fraction(1, 10**12)
 BENT = Fraction(1, 1000)
+LONGEST = 10_000  # bits of a number that an entry states: Python reads and writes 4,300 digits at most
 
 
 @dataclass
@@ -98,7 +99,10 @@ def _on(jets: Jets, there: Any, box: Box) -> Jet:
 
 
 def slopes(wide: Wide) -> dict[str, list[list[str] | None]]:
-    """The slopes in pred at places that are always the same, each between two numbers; None where there is none."""
+    """The slopes in pred at places that are always the same, each between two numbers.
+
+    None where there is none, or none that can be written in full.
+    """
     out: dict[str, list[list[str] | None]] = {}
     for side, terms in wide.terms.items():
         jets = Jets(terms, False)
@@ -121,6 +125,8 @@ def _numbers(jets: Jets, box: Box) -> list[str] | None:
     except (Rejected, Unbounded):
         return None
     if slope.low.infinite or slope.high.infinite:
+        return None
+    if any(abs(end.at[1]) > LONGEST for end in (slope.low, slope.high)):
         return None
     return [str(exact_value(slope.low.at)), str(exact_value(slope.high.at))]
 

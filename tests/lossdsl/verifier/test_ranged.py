@@ -111,6 +111,13 @@ def test_a_forged_report_of_a_random_formula_is_not_believed(formula: Formula, d
     assert not {name for name in entry["proved"] if true[name].status == "refuted"}
 
 
+@pytest.mark.parametrize("formula", ["expm1(max(pred, label)*exp(w))", "exp(max(score, label)*relu(w))"])
+def test_slopes_that_no_float_holds(formula: str) -> None:
+    formula += " where w in [5, 20]"
+    entry = certify(lossdsl.parse(formula), lossdsl.check("bce"), seconds=3.0)
+    assert not failed(entry) and "monotone" not in entry["proved"]
+
+
 @pytest.mark.parametrize("formula", ALGEBRA)
 def test_tampered_algebra_fails(formula: str) -> None:
     entry = entry_of(formula)
