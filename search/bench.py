@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +18,12 @@ from lossdsl.recsys.negatives import Known, full_ranking
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, State, Trainer
-from lossdsl.search.folds import blind, protocol_folds, with_negatives
+from lossdsl.search.folds import View, blind, joined, protocol_folds, rolled_views, with_negatives
 from lossdsl.search.settings import Settings
 
+# Trained once in every view: views differ in how hard they are, and rewards have to be comparable whatever was
+# measured.
+YARDSTICK = "-log(label*pred + (1-label)*(1-pred))"
 # Negatives that are sampled for each validation row of a pairwise model; the file's own give too few pairs to measure.
 SAMPLED = 10
 
@@ -54,8 +56,8 @@ class Fit:
 class Job:
     """A candidate to be trained; text and numbers only, so that it can go to another process or machine.
 
-    Training with the first L2 is given up after `first_epochs` epochs below `first_bar`, and the other L2 values are
-    not tried where the first one stays below `bar`.
+    Training with the first L2 is given up after `first_epochs` epochs below `first_bar`; where it stays below `bar`,
+    neither the other L2 values nor the other views are tried.
     """
 
     formula: str
@@ -68,7 +70,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a job gave: `reward` is the best over L2 of the mean over seeds, `first` the metric at the first rung."""
+    """What a job gave: `reward` is the mean over seeds and views at the L2 that is best in the first view.
+
+    `first` is the metric of the first view at the first rung, `values` has the means over the views by seed.
+    """
 
     reward: float
     first: float
@@ -108,32 +113,13 @@ class Bench:
         training = settings.training
         self.pairwise = settings.model == "ranknet"
         self.implicit = settings.task == "implicit"
-        rows = liked(self.data.train) if self.implicit else self.data.train
-        self.train, extra = protocol_folds(rows, settings.ladder.folds)
-        self.evaluations: tuple[Rows, ...] = (self.data.validation, *extra)
-        if self.implicit:
-            # One ranking that has the positives of all folds: in a ranking of its own, each would take those of the
-            # others for items that are not liked.
-            held_out = liked(joined(self.evaluations))
-            seen = Known(self.data.users, self.data.items, self.train)
-            ranked = full_ranking(held_out, seen, self.data.users)
-            self.evaluations = (few_users(ranked, training.eval_users, settings.seed),)
-        elif self.pairwise:
-            known = (self.data.train, self.data.validation)
-            self.evaluations = tuple(
-                with_negatives(rows, known, self.data.items, SAMPLED, settings.seed) for rows in self.evaluations
-            )
-        self.evaluations = tuple(rows for rows in self.evaluations if len(np.unique(rows.label)) > 1)
-        if not self.evaluations:
+        self.views = self._views()
+        if not self.views or not self.evaluations:
             raise LossError(f"{data.name}: the validation rows hold one label only, so there is nothing to measure")
-        self._cuts = np.cumsum([len(rows) for rows in self.evaluations])[:-1]
-        self._together = joined(self.evaluations)
         if training.train_rows and not self.pairwise and training.train_rows < len(self.train):
             self.limit: int | None = training.train_rows
         else:
             self.limit = None
-        if self.pairwise and 0 < training.train_rows < len(self.train):
-            self.train = some_users(self.train, training.train_rows, settings.seed)
         self.recommender = Recommender(
             model=settings.model,
             dim=training.dim,
@@ -151,8 +137,41 @@ class Bench:
         start = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
         self.engine: str = Trainer(start, self.data, self.recommender).engine.name
         self._kept = threading.local()
+        self._lock = threading.Lock()
+        self._shifts: tuple[float, ...] = (0.0,) if len(self.views) == 1 else ()
         assert self.recommender.metric is not None
         self.metric: str = self.recommender.metric
+
+    @property
+    def train(self) -> Rows:
+        """The rows that the first view trains on."""
+        return self.views[0].train
+
+    @property
+    def evaluations(self) -> tuple[Rows, ...]:
+        """What the first view is measured on."""
+        return self.views[0].evaluations
+
+    def _views(self) -> tuple[View, ...]:
+        training, count, data = self.settings.training, self.settings.ladder.folds, self.data
+        if not self.implicit and not self.pairwise:
+            views = rolled_views(data.train, data.validation, count)
+            return views if views and views[0].train is data.train else ()
+        train, extra = protocol_folds(liked(data.train) if self.implicit else data.train, count)
+        evaluations: tuple[Rows, ...] = (data.validation, *extra)
+        if self.implicit:
+            # One ranking that has the positives of all folds: in a ranking of its own, each would take those of the
+            # others for items that are not liked.
+            ranked = full_ranking(liked(joined(evaluations)), Known(data.users, data.items, train), data.users)
+            evaluations = (few_users(ranked, training.eval_users, self.settings.seed),)
+        else:
+            known = (data.train, data.validation)
+            evaluations = tuple(
+                with_negatives(rows, known, data.items, SAMPLED, self.settings.seed) for rows in evaluations
+            )
+            if 0 < training.train_rows < len(train):
+                train = some_users(train, training.train_rows, self.settings.seed)
+        return (View(train, tuple(rows for rows in evaluations if len(np.unique(rows.label)) > 1)),)
 
     def warm(self) -> None:
         """Train on a handful of rows: whatever is compiled when it is first used is compiled now."""
@@ -176,6 +195,7 @@ class Bench:
         first = -np.inf
         rows = epochs = 0
         note = ""
+        shifts = self._levelled()
         for l2 in job.l2:
             fits: list[Fit] = []
             for seed in job.seeds:
@@ -189,19 +209,39 @@ class Bench:
                     break
             if fits[-1].note:
                 if best == -np.inf and fits[-1].epochs:
-                    best, chosen = fits[-1].best, l2
+                    best, chosen = fits[-1].best + shifts[0], l2
                 break
-            mean = float(np.mean([fit.best for fit in fits]))
+            found = tuple(fit.best + shifts[0] for fit in fits)
+            mean = float(np.mean(found))
             if mean > best:
-                best, chosen, values = mean, l2, tuple(fit.best for fit in fits)
+                best, chosen, values = mean, l2, found
             if mean < job.bar:
                 break
+        if values and not note and best >= job.bar:
+            table = [values]
+            for view, shift in zip(self.views[1:], shifts[1:]):
+                fits = [self.fit(objective, chosen, seed, view=view) for seed in job.seeds]
+                rows, epochs = rows + sum(fit.rows for fit in fits), epochs + sum(fit.epochs for fit in fits)
+                table.append(tuple(fit.best + shift for fit in fits))
+                note = note or next((fit.note for fit in fits if fit.note), "")
+            values = tuple(np.mean(table, axis=0).tolist())
+            best = -np.inf if note else float(np.mean(values))  # what explodes in a view has no reward
         return Result(best, first, chosen, rows, epochs, time.perf_counter() - started, note, values)
 
-    def measured(self, trainer: Trainer) -> list[float]:
-        """The metric on every evaluation set."""
-        parts = np.split(trainer.scores(self._together), self._cuts)
-        return [metrics.compute(self.metric, rows, part) for rows, part in zip(self.evaluations, parts)]
+    def _levelled(self) -> tuple[float, ...]:
+        """What is added to a metric in each view, so that the yardstick has the same in all of them."""
+        with self._lock:
+            if not self._shifts:
+                objective, training = Tabled(YARDSTICK), self.settings.training
+                level = [self.fit(objective, training.l2[0], self.settings.seed, view=view).best for view in self.views]
+                self._shifts = tuple(float(np.mean(level)) - one for one in level)
+            return self._shifts
+
+    def measured(self, trainer: Trainer, view: View | None = None) -> list[float]:
+        """The metric on every set of a view."""
+        view = view or self.views[0]
+        parts = view.split(trainer.scores(view.together))
+        return [metrics.compute(self.metric, rows, part) for rows, part in zip(view.evaluations, parts)]
 
     def _fresh(self, objective: Objective, l2: float, seed: int) -> Trainer:
         """A trainer at its start. A thread keeps that of the search's own seed: a new one costs as much as an epoch."""
@@ -216,19 +256,29 @@ class Bench:
         trainer.again(start, objective, l2)
         return trainer
 
-    def fit(self, objective: Objective, l2: float, seed: int, first_epochs: int = 0, first_bar: float = -np.inf) -> Fit:
-        """One training from a fresh recommender to its early stop."""
+    def fit(
+        self,
+        objective: Objective,
+        l2: float,
+        seed: int,
+        first_epochs: int = 0,
+        first_bar: float = -np.inf,
+        *,
+        view: View | None = None,
+    ) -> Fit:
+        """One training from a fresh recommender to its early stop, in the first view if no other is named."""
+        view = view or self.views[0]
         trainer = self._fresh(objective, l2, seed)
         history: list[list[float]] = []
         top, since, rows, note = -np.inf, 0, 0, ""
         for epoch in range(self.recommender.epochs):
             try:
-                trainer.epoch(self.train, limit=self.limit)
+                trainer.epoch(view.train, limit=self.limit)
             except Diverged as error:
                 note = str(error)
                 break
-            rows += self.limit or len(self.train)
-            history.append(self.measured(trainer))
+            rows += self.limit or len(view.train)
+            history.append(self.measured(trainer, view))
             now = float(np.mean(history[-1]))
             top, since = (now, 0) if now > top else (top, since + 1)
             if epoch + 1 == first_epochs and top < first_bar:
@@ -236,18 +286,12 @@ class Bench:
                 break
             if since >= self.recommender.patience > 0:
                 break
-        return Fit(np.array(history, np.float64).reshape(len(history), len(self.evaluations)), rows, note)
+        return Fit(np.array(history, np.float64).reshape(len(history), len(view.evaluations)), rows, note)
 
 
 def liked(rows: Rows) -> Rows:
     """The positives alone."""
     return rows.take(rows.label > 0)
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """The rows of all parts, one after another."""
-    user, item, label = (np.concatenate([getattr(rows, name) for rows in parts]) for name in ("user", "item", "label"))
-    return Rows(user, item, label)
 
 
 def some_users(rows: Rows, count: int, seed: int) -> Rows:

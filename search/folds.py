@@ -2,11 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossdsl.recsys.dataset import Columns, Dataset, Rows, from_columns
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Rows to train on, and what is measured after every epoch on them."""
+
+    train: Rows
+    evaluations: tuple[Rows, ...]
+
+    @cached_property
+    def together(self) -> Rows:
+        """All rows that are measured, set after set."""
+        return joined(self.evaluations)
+
+    def split(self, scores: NDArray[Any]) -> list[NDArray[Any]]:
+        """Scores of `together`, by set."""
+        return np.split(scores, np.cumsum([len(rows) for rows in self.evaluations])[:-1])
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of all parts, one after another."""
+    user, item, label = (np.concatenate([getattr(rows, name) for rows in parts]) for name in ("user", "item", "label"))
+    return Rows(user, item, label)
+
+
+def rolled_views(train: Rows, validation: Rows, count: int) -> tuple[View, ...]:
+    """The protocol as it is now, and as it was before each of the last `count` folds.
+
+    View 0 trains on all of `train` and is measured on `validation`. View j trains on what was there before fold j and
+    is measured on the two sets that came next, as a test is: the epoch is chosen on the first, the second is the test.
+    A set whose rows all have one label measures nothing and is left out.
+
+    What a recommender learns from rows long before the ones it is measured on, where those between are missing, says
+    little: such folds found losses with light labels the better ones that were the worse ones at the test.
+
+    >>> from lossdsl.recsys.dataset import Rows
+    >>> from lossdsl.search.folds import rolled_views
+    >>> train = Rows([0] * 8, [0, 1, 2, 3, 4, 5, 6, 7], [1, 0, 1, 0, 1, 0, 1, 0])
+    >>> views = rolled_views(train, Rows([0, 0], [8, 9], [1, 0]), 1)
+    >>> [(view.train.item.tolist(), [rows.item.tolist() for rows in view.evaluations]) for view in views]
+    [([0, 1, 2, 3, 4, 5, 6, 7], [[8, 9]]), ([0, 1, 2, 3, 4, 5], [[6, 7], [8, 9]])]
+    """
+    views = [View(train, (validation,))]
+    for j in range(1, count + 1):
+        rest, folds = protocol_folds(train, j)
+        views.append(View(rest, (folds[-1], (validation, *folds)[j - 1])))
+    kept = (replace(v, evaluations=tuple(r for r in v.evaluations if len(np.unique(r.label)) > 1)) for v in views)
+    return tuple(view for view in kept if view.evaluations and len(view.train))
 
 
 def blind(data: Dataset) -> Dataset:

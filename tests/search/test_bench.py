@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Trainer
-from lossdsl.search.bench import Bench, Job, few_users, some_users
+from lossdsl.search.bench import YARDSTICK, Bench, Fit, Job, few_users, some_users
 from lossdsl.search.final import FinalTest
+from lossdsl.search.folds import View
 from lossdsl.search.settings import Settings, assign, for_model, for_task
 
 BCE = "-log(label*pred + (1-label)*(1-pred))"
@@ -29,13 +33,46 @@ def tuned(settings: Settings, *changes: str) -> Settings:
 
 
 def test_a_first_rung_and_a_first_l2_end_a_job(data: Dataset) -> None:
-    bench = Bench(data, tuned(Settings(), "training.epochs=6"))
+    bench = Bench(data, tuned(Settings(), "training.epochs=6", "ladder.folds=0"))
     whole = bench.run(Job(BCE, (1e-4, 2e-4), (0,), first_epochs=2))
     assert whole.epochs == 12 and whole.rows == 12 * len(bench.train)
     stopped = bench.run(Job(BCE, (1e-4, 2e-4), (0,), first_bar=0.99, first_epochs=2))
     assert stopped.epochs == 2 and stopped.note == "below the first rung" and stopped.first == whole.first
     half = bench.run(Job(BCE, (1e-4, 2e-4), (0,), bar=0.99, first_epochs=2))
     assert half.epochs == 6
+
+
+def test_other_views_are_for_what_is_good_in_the_first(data: Dataset) -> None:
+    settings = tuned(Settings(), "ladder.folds=2")
+    bench, lone = Bench(data, settings), Bench(data, tuned(settings, "ladder.folds=0"))
+    good = bench.run(Job(BCE, (1e-4, 2e-4), (0,)))
+    assert len(bench.views) == 3 and good.epochs == 2 * (2 + 2)
+    assert good.rows == 4 * len(bench.train) + 2 * sum(len(view.train) for view in bench.views[1:])
+    weak = bench.run(Job(BCE, (1e-4, 2e-4), (0,), bar=0.99))
+    assert weak.epochs == 2
+    # The first view is what a bench without further views has; its yardstick is brought to the mean of all.
+    alone = lone.run(Job(BCE, (1e-4,), (0,)))
+    gap = weak.reward - alone.reward
+    objective = Objective(parse(YARDSTICK))
+    level = [bench.fit(objective, settings.training.l2[0], settings.seed, view=view).best for view in bench.views]
+    assert gap == pytest.approx(np.mean(level) - level[0], abs=1e-12)
+    # So the yardstick itself has the same reward, measured in one view or in all.
+    same = [bench.run(Job(YARDSTICK, settings.training.l2[:1], (settings.seed,), bar=bar)) for bar in (-np.inf, 0.99)]
+    assert same[0].reward == pytest.approx(same[1].reward, abs=1e-12)
+
+
+def test_what_explodes_in_a_later_view_has_no_reward(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(data, tuned(Settings(), "ladder.folds=1"))
+    bench.run(Job(BCE, (1e-4,), (0,)))
+    real = Bench.fit
+
+    def fit(self: Bench, objective: Objective, *args: Any, view: View | None = None, **kwargs: Any) -> Fit:
+        found = real(self, objective, *args, view=view, **kwargs)
+        return replace(found, note="exploded") if view is bench.views[1] else found
+
+    monkeypatch.setattr(Bench, "fit", fit)
+    result = bench.run(Job(BCE, (1e-4,), (0,)))
+    assert result.reward == -np.inf and result.note == "exploded"
 
 
 def test_seeds_are_averaged(data: Dataset) -> None:

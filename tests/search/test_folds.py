@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Columns, Rows, from_columns
-from lossdsl.recsys.splits import leave_one_out
-from lossdsl.search.folds import blind, protocol_folds, with_negatives
+from lossdsl.recsys.splits import leave_one_out, rolled_back
+from lossdsl.search.folds import blind, protocol_folds, rolled_views, with_negatives
 
 
 def rows(seed: int, users: int = 20, count: int = 400) -> Columns:
@@ -31,6 +33,36 @@ def test_users_with_few_rows_stay_in_train() -> None:
     rest, folds = protocol_folds(few, 2, least=5)
     assert set(np.concatenate([fold.user for fold in folds]).tolist()) == {1}
     assert len(rest) + sum(map(len, folds)) == 15
+
+
+def items(rows: Rows) -> set[int]:
+    return set(rows.item.tolist())
+
+
+@given(st.integers(0, 10**6), st.integers(0, 4))
+def test_a_view_is_the_protocol_at_an_earlier_time(seed: int, count: int) -> None:
+    # Users with many rows, so that all of them take part in every fold.
+    columns = rows(seed, users=12, count=900)
+    before = [leave_one_out(rolled_back(columns, k)) for k in range(count + 1)]
+    assume(all(len(set(part.label)) == 2 for parts in before for part in parts))
+    everything = from_columns("all", *before[0], duplicates="keep")
+    views = rolled_views(everything.train, everything.validation, count)
+    for j, view in enumerate(views):
+        train, validation, test = (set(part.item.tolist()) for part in before[j])
+        named = {name: set(everything.item_ids[list(items(part))].tolist()) for name, part in
+                 [("train", view.train), *((str(k), part) for k, part in enumerate(view.evaluations))]}  # fmt: skip
+        assert named["train"] == train
+        assert named["0"] == validation
+        # Of the test of that time all is known but of view 0, whose test is the one that no search sees.
+        assert len(view.evaluations) == (1 if j == 0 else 2)
+        if j:
+            assert named["1"] == test
+
+
+def test_a_set_of_one_label_is_no_measure() -> None:
+    train = Rows([0] * 8, list(range(8)), [1, 0, 1, 0, 1, 0, 1, 1])
+    views = rolled_views(train, Rows([0, 0], [8, 9], [1, 0]), 1)
+    assert [[part.item.tolist() for part in view.evaluations] for view in views] == [[[8, 9]], [[8, 9]]]
 
 
 def test_the_blind_data_does_not_depend_on_the_test() -> None:
