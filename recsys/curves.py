@@ -16,6 +16,8 @@ from lossdsl.recsys.tape import BLOCK, Tape, interpret, interpreter, run_at, tap
 
 SPAN = 20.0
 CELLS = 4096
+# Places outside, each so many times as far out as the one before: up to 1e19.
+FAR, FARTHER = 100, 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +25,9 @@ class Curves:
     """What the fused engine knows of a loss.
 
     `cells[label, k]` holds the slope at the left edge of cell k of `[-span, span]` and the rise to its right edge, or
-    NaN where a straight line misses the curve (a kink, a pole) and outside: there the tape is evaluated instead.
-    Without cells (float64) it always is.
+    NaN where a straight line misses the curve (a kink, a pole): there the tape is evaluated instead. What lies outside
+    counts to the outermost cells, which are NaN unless the slope rests there. Without cells (float64) the tape is
+    always evaluated.
     """
 
     tape: Tape
@@ -88,6 +91,20 @@ def _fill(address: int, code: Any, constant: Any, regs: Any, span: float, cells:
             if not (straight and finite and 0 < k < count - 1):
                 cells[label, k, 0] = np.nan
                 cells[label, k, 1] = np.nan
+        # Many a slope rests where pred is cut off or saturates, and bad losses push their scores there.
+        for side in range(2):
+            sign = 2.0 * side - 1.0
+            edge = slope[(points - 1) * side]
+            for j in range(FAR + 1):
+                regs[0, j] = sign * (span * FARTHER**j if j > 0 else span - step)
+                regs[1, j] = label
+            where = run_at(address, code, constant, regs, FAR + 1)
+            rests = np.isfinite(np.float32(edge))
+            for j in range(FAR + 1):
+                rests = rests and abs(regs[where, j] - edge) <= 1e-4 * abs(edge) + 1e-6 * scale
+            if rests:
+                cells[label, (count - 1) * side, 0] = edge
+                cells[label, (count - 1) * side, 1] = 0.0
 
 
 def evaluate(steps: Tape, score: Array, label: Array | float) -> Array:

@@ -155,7 +155,8 @@ def descent(w: Any, g: Any, users: int, items: int, dim: int, feed: Any, pace: A
     own = one * 0 if paired else one  # a pair of one user says nothing of the user's bias, nor of the global one
     old = np.empty((batch, dim), w.dtype)
     met = np.full(users + items if clips else 0, -1, np.int64)
-    size = 0.0
+    size = float(largest(w)) if clips else 0.0
+    looked = 0
     last = w.shape[0] - 1
     scale = one
     shrink = w.dtype.type(1.0 - pace.lr * (pace.decay + pace.inside))
@@ -181,12 +182,17 @@ def descent(w: Any, g: Any, users: int, items: int, dim: int, feed: Any, pace: A
             for j in range(m):
                 most += abs(z[j])
             most *= norm
-            if t % 32 == 0:  # a look at all parameters; in between the bound grows by what the steps can do
+            # The bound of the parameters grows by what the steps can do. Where it says too much, a look at all of them
+            # makes it exact again; looking costs as much as a batch.
+            for _ in range(2):
+                careful = not (max(1.0, size) * most + pace.inside * size < pace.clip)
+                if not careful or t - looked < 32:
+                    break
                 size = largest(w) * scale
-            careful = not (max(1.0, size) * most + pace.inside * size < pace.clip)
+                looked = t
             # Rows that the batch does not touch are clipped too, if what L2 alone asks of them is too much.
             everywhere = not pace.inside * size < pace.clip
-            size += pace.lr * max(1.0, size) * most
+            size += pace.lr * (pace.clip if careful else max(1.0, size) * most)
         fresh = scale * shrink
         if not careful:
             # new = shrink * old - lr * gradient, in units of the new scale; vectors bring one factor of the old scale.

@@ -31,7 +31,7 @@ class Table(NamedTuple):
 
 @numba.njit(inline="always")
 def slopes(z: Any, y: Any, m: int, pick: Any, table: Any) -> None:
-    """The first `m` scores become slopes: from the table, and from the tape where the table says NaN."""
+    """The first `m` scores become slopes: from the table, and from the tape where it says NaN, or the score is NaN."""
     cells = table.cells
     regs = table.registers
     count = cells.shape[1]
@@ -56,7 +56,7 @@ def slopes(z: Any, y: Any, m: int, pick: Any, table: Any) -> None:
             f = x - z.dtype.type(cell)
             liked = np.uint64(y[j] > 0.5)
             s = cells[liked, cell, 0] + f * cells[liked, cell, 1]
-            if s == s:
+            if s == s and z[j] == z[j]:
                 z[j] = s
             else:
                 pick[hard] = j
