@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from lossdsl.grammar.tree import Tree, names
+from lossdsl.grammar.tree import Node, Tree, names
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
@@ -62,6 +63,19 @@ def slope_key(formula: str | Formula, *, pairwise: bool | None = None) -> str | 
     return None if analysis is None else hash_of(analysis)
 
 
+def sides_key(sides: tuple[Node, Node]) -> str | None:
+    """The slope key of a loss whose formulas at label 0 and at label 1 are given, without label and parameters.
+
+    >>> from lossdsl.equivalence import sides_key, slope_key
+    >>> from lossdsl.formula import parse
+    >>> sides_key((parse("pred").tree.root, parse("-log(pred)").tree.root)) == slope_key(
+    ...     "(1-label)*pred - label*log(pred)")
+    True
+    """
+    analysis = _sides_analysis(dict(zip(BOTH, sides)), {})
+    return None if analysis is None else hash_of(analysis)
+
+
 def hash_of(analysis: Analysis) -> str | None:
     """The key of an analysis at hand."""
     from lossdsl.prover.keys import slope_hash
@@ -80,14 +94,20 @@ def labels_of(formula: Formula, pairwise: bool | None) -> tuple[Fraction, ...]:
 
 
 def _analysis(tree: Tree, labels: tuple[Fraction, ...]) -> Analysis | None:
-    from lossdsl.prover.analysis import AtLabel, analyse
-    from lossdsl.prover.limits import Budget, Undecided
-
     parameters = {b.name: b.value for b in tree.where if b.value is not None}
     if len(parameters) < len(tree.where):
         return None
+    return _sides_analysis(dict.fromkeys(labels, tree.root), parameters)
+
+
+def _sides_analysis(sides: Mapping[Fraction, Node], parameters: Mapping[str, Fraction]) -> Analysis | None:
+    """The analysis of a loss whose formula at each label is given."""
+    from lossdsl.prover.analysis import AtLabel, analyse_sides
+    from lossdsl.prover.limits import Budget, Undecided
+
+    score = any("score" in names(root) for root in sides.values())
     try:
-        analysis = analyse(tree.root, labels, parameters, "score" in names(tree.root), Budget())
+        analysis = analyse_sides(sides, parameters, score, Budget())
         for side in analysis.sides:
             _ = side.slopes
     except (AtLabel, Undecided, ZeroDivisionError):

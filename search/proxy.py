@@ -7,17 +7,18 @@ all the rest of the search, training left out.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lossdsl.equivalence import slope_key
+from lossdsl.equivalence import sides_key, slope_key
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Node, Tree, names
 from lossdsl.search.controller import Draws
-from lossdsl.search.reduced import reduced
+from lossdsl.search.reduced import Reducer
 from lossdsl.search.space import INPUTS, OPERATORS, Graph, Space, Step
 
 _REMEMBERED = 1 << 14
@@ -116,11 +117,12 @@ class Keys:
 
     def __init__(self, space: Space, *, pairwise: bool = False) -> None:
         self.space, self.pairwise = space, pairwise
-        self._known: OrderedDict[Node, str | None] = OrderedDict()
+        self._known: OrderedDict[Node | tuple[Node, Node], str | None] = OrderedDict()
         self._graphs: OrderedDict[Graph, str | None] = OrderedDict()
         # Where nothing can leave the numbers, every loss that is constant in pred has the key of all such losses.
         self._safe = space.clamp is not None and "exp" not in space.operators
         self._constant = self.of_text("label")
+        self._whole, self._at_0, self._at_1 = Reducer(space), Reducer(space, 0), Reducer(space, 1)
 
     def of(self, graph: Graph) -> str | None:
         """The key of a graph's formula."""
@@ -131,14 +133,20 @@ class Keys:
         return self._graphs[graph]
 
     def _of(self, graph: Graph) -> str | None:
-        root = reduced(self.space, graph)
-        if self._safe and "pred" not in names(root):
-            return self._constant
-        if root not in self._known:
-            self._known[root] = self._make(Formula(Tree(root), ""))
+        if self._safe and not self.pairwise:
+            sides = self._at_0.reduced(graph), self._at_1.reduced(graph)
+            if not any("pred" in names(side) for side in sides):
+                return self._constant
+            return self._remembered(sides, lambda: sides_key(sides))
+        root = self._whole.reduced(graph)
+        return self._remembered(root, lambda: self._make(Formula(Tree(root), "")))
+
+    def _remembered(self, what: Node | tuple[Node, Node], make: Callable[[], str | None]) -> str | None:
+        if what not in self._known:
+            self._known[what] = make()
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-        return self._known[root]
+        return self._known[what]
 
     def of_text(self, text: str) -> str | None:
         """The key of a formula; None where the prover cannot give one."""

@@ -303,10 +303,21 @@ def analyse(
     What is proved of names in `free` is proved for their whole range. If `label` is one of them there is one side,
     whose label stands as 1/2.
     """
+    return analyse_sides(dict.fromkeys(labels, root), parameters, score, budget, free)
+
+
+def analyse_sides(
+    sides: Mapping[Fraction, Node],
+    parameters: Mapping[str, Fraction],
+    score: bool,
+    budget: Budget,
+    free: Ranges | None = None,
+) -> Analysis:
+    """As `analyse`, of a loss whose formula at each label is given."""
     hints: dict[object, int] = {}
     for _ in range(8):
         try:
-            return _analyse(root, labels, parameters, score, budget, hints, free or {})
+            return _analyse(sides, parameters, score, budget, hints, free or {})
         except RetryWithRoot as retry:
             hints = {retry.key: retry.n} | {k: v for k, v in hints.items() if k != retry.key}
     raise Undecided("the exact form needs too many different roots")
@@ -323,20 +334,20 @@ class AtLabel(Exception):
 
 
 def _analyse(
-    root: Node,
-    labels: tuple[Fraction, ...],
+    roots: Mapping[Fraction, Node],
     parameters: Mapping[str, Fraction],
     score: bool,
     budget: Budget,
     hints: dict[object, int],
     free: Ranges,
 ) -> Analysis:
-    labelled = "label" in names(root)
+    whole = next(iter(roots.values()))
+    labelled = "label" in names(whole) or any(root is not whole and root != whole for root in roots.values())
     algebra = Field(hints, budget)
     signs = Signs(algebra, score, budget)
     sides: list[Side] = []
     trouble: AtLabel | None = None
-    for label in labels:
+    for label, root in roots.items():
         try:
             if sides and not labelled:
                 first = sides[0]
@@ -351,7 +362,7 @@ def _analyse(
             raise AtLabel(label, error, labelled) from error
     if trouble is not None:
         raise trouble
-    return Analysis(root, score, algebra, signs, sides, signs.short)
+    return Analysis(whole, score, algebra, signs, sides, signs.short)
 
 
 def refine(analysis: Analysis, *columns: tuple[Side, list[T]]) -> Iterator[tuple[Point, Point, list[T]]]:

@@ -16,7 +16,7 @@ from lossdsl.grammar.tree import Tree, size
 from lossdsl.lowering import lower
 from lossdsl.search.controller import Controller
 from lossdsl.search.proxy import Keys, Speller, slopes
-from lossdsl.search.reduced import reduced
+from lossdsl.search.reduced import Reducer
 from lossdsl.search.space import INPUTS, OPERATORS, Graph, Space, Step
 from lossdsl.targets.numpy import evaluate
 
@@ -91,7 +91,7 @@ def test_the_key_of_the_reduced_graph_is_that_of_its_formula(graph: Graph) -> No
 @settings(max_examples=100, deadline=None)
 def test_the_reduced_graph_is_the_same_function(graph: Graph) -> None:
     space = SPACES["everything"]
-    short = Tree(reduced(space, graph))
+    short = Tree(Reducer(space).reduced(graph))
     assert size(short.root) <= size(space.tree(graph).root)
     pred, label = np.linspace(1e-7, 1 - 1e-7, 21), np.array([[0.0], [0.4], [1.0]])
     try:
