@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -85,3 +87,23 @@ class MissingExtra(LossError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
         return MissingExtra, (self.extra, self.what)  # a pool that cannot unpickle a worker's error hangs
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Puts the file's name into the failure of a write, where the operating system leaves it out.
+
+    >>> from lossdsl.errors import naming
+    >>> try:
+    ...     with naming("trials.jsonl"):
+    ...         raise OSError(28, "No space left on device")
+    ... except OSError as error:
+    ...     print(error.filename)
+    trials.jsonl
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise

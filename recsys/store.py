@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossdsl.errors import LossError
+from lossdsl.errors import LossError, naming
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import State, Trainer
@@ -106,8 +106,10 @@ def save(result: TrainResult, path: str | Path) -> None:
         raise LossError(f"{path}: cannot be written to ({error.strerror or error})") from None
     try:
         arrays: dict[str, Any] = dict(run.state.arrays)
-        np.savez(aside / WEIGHTS, **arrays)
-        (aside / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        with naming(path / WEIGHTS):
+            np.savez(aside / WEIGHTS, **arrays)
+        with naming(path / FACTS):
+            (aside / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         for name in (WEIGHTS, FACTS):
             os.replace(aside / name, path / name)
     finally:

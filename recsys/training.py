@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
+from threading import Event
 from typing import Any
 
 from lossdsl.errors import LossError
@@ -15,6 +15,7 @@ from lossdsl.recsys.course import Progress, follow
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.fused import FusedEngine
 from lossdsl.recsys.objective import Objective, as_objective
+from lossdsl.recsys.processes import Processes
 from lossdsl.recsys.settings import DEFAULTS, Settings
 from lossdsl.recsys.statistics import Interval, interval
 from lossdsl.recsys.trainer import Diverged, State, Trainer
@@ -121,17 +122,29 @@ def train(
 
     def one(number: int) -> Run:
         if number == seed:
-            return _run(first, progress)
-        return _run(Trainer(objective, data, settings, seed=number, engine=name, device=device), progress)
+            return _run(first, heeded)
+        return _run(Trainer(objective, data, settings, seed=number, engine=name, device=device), heeded)
+
+    stop = Event()
+
+    def heeded(number: int, epoch: int, value: float) -> None:
+        if stop.is_set():
+            raise CancelledError
+        if progress is not None:
+            progress(number, epoch, value)
 
     numbers = range(seed, seed + seeds)
     if min(workers, seeds) > 1 and isinstance(first.engine, FusedEngine):
         with ThreadPoolExecutor(workers) as pool:
-            runs = tuple(pool.map(one, numbers))
+            try:
+                runs = tuple(pool.map(one, numbers))
+            except BaseException:
+                stop.set()  # the pool waits for its threads, which end with the epoch at hand
+                raise
     elif min(workers, seeds) > 1 and objective.formula is not None and device == "cpu":
         # Torch's small operations are bound by the GIL, so here a seed is a process; one thread each is the fastest.
         job = _Job(objective.formula, data, settings, name)
-        with ProcessPoolExecutor(min(workers, seeds), get_context("spawn"), initializer=single_thread) as processes:
+        with Processes(min(workers, seeds), single_thread) as processes:
             done = []
             for run in processes.map(job, numbers):
                 done.append(run)

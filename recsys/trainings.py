@@ -7,10 +7,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from lossdsl.errors import LossError
 from lossdsl.recsys.course import follow
 from lossdsl.recsys.dataset import Array, Dataset
+from lossdsl.recsys.processes import Processes
 from lossdsl.recsys.settings import DEFAULTS, Settings
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.recsys.training import single_thread
@@ -140,13 +140,15 @@ class Workers:
         if workers > 1 and model == "biasedmf":
             self.pool = ThreadPoolExecutor(workers)
         elif workers > 1:
-            self.pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_keep, initargs=(data,))
+            self.pool = Processes(workers, _keep, (data,))
 
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *reason: object) -> None:
-        if self.pool is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and isinstance(self.pool, Processes):
+            self.pool.end()  # threads finish the training at hand, of seconds
+        elif self.pool is not None:
             self.pool.shutdown(cancel_futures=True)
 
     def run(self, jobs: Sequence[Job]) -> Iterable[Trained]:
@@ -156,7 +158,7 @@ class Workers:
             done = None if self.kept is None else self.kept.find(job)
             if done is not None:
                 waiting.append(partial(_same, done))
-            elif isinstance(self.pool, ProcessPoolExecutor):
+            elif isinstance(self.pool, Processes):
                 waiting.append(self.pool.submit(_train_here, job).result)
             elif self.pool is not None:
                 waiting.append(self.pool.submit(train_job, job, self.data).result)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from math import inf
-from multiprocessing import active_children, get_context
 from typing import Any, overload
 
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.recsys.processes import Processes
 from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.lanes import Lanes
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped, make_bench
@@ -83,7 +83,6 @@ class Evaluator:
         self.workers = max(1, workers)
         self.processes = bench.engine == "torch" if processes is None else processes
         self._pool: Executor | None = None
-        self._strangers: frozenset[int | None] = frozenset()
         self._interval = sys.getswitchinterval()
         # Does a piece of work that can wait, and says whether there was one; called while results are awaited, with the
         # number of jobs that are under way or wait for a worker.
@@ -102,13 +101,11 @@ class Evaluator:
         self._early.clear()
         if pool is None:
             return
-        pool.shutdown(wait=not self.processes, cancel_futures=True)
-        if not self.processes:
+        if isinstance(pool, Processes):
+            pool.end()
+        else:
+            pool.shutdown(cancel_futures=True)
             sys.setswitchinterval(self._interval)
-        for child in active_children():
-            if child.pid not in self._strangers:
-                child.terminate()
-                child.join(5)
 
     @overload
     def map(self, jobs: Iterable[Job], out_of_time: Callable[[], bool] | None = None) -> Iterator[Result]: ...
@@ -216,7 +213,4 @@ class Evaluator:
             self._interval = sys.getswitchinterval()
             sys.setswitchinterval(min(self._interval, SWITCH))
             return Lanes(self.workers, "search", one_thread)
-        self._strangers = frozenset(child.pid for child in active_children())
-        # Forking a process that holds threads of torch or numba can hang; a fresh interpreter costs two seconds once.
-        arguments: tuple[Any, ...] = (self.data, self.bench.settings)
-        return ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_start, initargs=arguments)
+        return Processes(self.workers, _start, (self.data, self.bench.settings))

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossdsl.errors import LossError
+from lossdsl.errors import LossError, naming
 
 STATE_VERSION = 2
 Arrays = dict[str, NDArray[Any]]
@@ -109,7 +109,11 @@ class Ledger:
             raise LossError(f"{path} already holds a run; go on with it by --resume, or give another --run-dir")
         (path / "state").mkdir(parents=True, exist_ok=True)
         ledger = cls(path, _locked(path))
-        replace(path / "config.toml", config.encode())
+        try:
+            replace(path / "config.toml", config.encode())
+        except OSError:
+            ledger.close()  # a notebook may try again
+            raise
         return ledger
 
     @classmethod
@@ -130,25 +134,29 @@ class Ledger:
     def close(self) -> None:
         """Write what is buffered and let another process have the directory."""
         try:
-            self._trials.close()
+            with naming(self._trials.name):
+                self._trials.close()
         finally:
             self._lock.close()
 
     def append(self, trial: Trial) -> None:
         """Add a trial; it counts once the next `save` has gone through."""
-        self._trials.write(trial.line().encode())
+        with naming(self._trials.name):
+            self._trials.write(trial.line().encode())
 
     def flush(self) -> None:
         """Hand the trials to the operating system, so that others can follow the run."""
-        self._trials.flush()
+        with naming(self._trials.name):
+            self._trials.flush()
 
     def save(self, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> None:
         """Replace the state by one that knows all trials so far.
 
         The state before is kept, in case this one is damaged.
         """
-        self._trials.flush()
-        os.fsync(self._trials.fileno())
+        self.flush()
+        with naming(self._trials.name):
+            os.fsync(self._trials.fileno())
         document = {"version": STATE_VERSION, "bytes": self._trials.tell(), "meta": dict(meta)}
         buffer = io.BytesIO()
         named: dict[str, Any] = {_META: np.frombuffer(json.dumps(document).encode(), dtype=np.uint8), **arrays}
@@ -201,7 +209,7 @@ def replace(path: Path, content: bytes) -> None:
     """Put `content` in place of a file's: a reader, or a crash, sees the old or the new file, never a part of one."""
     draft = path.with_name(path.name + ".part")
     try:
-        with draft.open("wb") as file:
+        with naming(path), draft.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, USAGE, FormulaCommand
-from lossdsl.errors import LossError, LossSyntaxError
+from lossdsl.errors import LossError, LossSyntaxError, naming
 from lossdsl.report import Report
 
 # What a report has to be at least as bad as for exit code 1.
@@ -133,7 +133,8 @@ def command(
     if certificate is not None:
         from lossdsl.certificate import document
 
-        Path(certificate).write_text(document(certified), encoding="utf-8")
+        with naming(certificate):
+            Path(certificate).write_text(document(certified), encoding="utf-8")
     return FINE if exit_zero or worst > LEVELS[fail_on] else FINDINGS
 
 

@@ -13,6 +13,7 @@ import click
 
 from lossdsl.cli.main import FINDINGS, FINE
 from lossdsl.cli.options import MODELS, reading_options, settings_from, take_reading, training_options
+from lossdsl.errors import naming
 
 if TYPE_CHECKING:
     from lossdsl.recsys.compare import Data
@@ -131,7 +132,8 @@ def command(
         click.echo(error, err=True)
         return FINDINGS
     if csv_file is not None:
-        Path(csv_file).write_text(as_csv(result), encoding="utf-8")
+        with naming(csv_file):
+            Path(csv_file).write_text(as_csv(result), encoding="utf-8")
     if plot_file is not None:
         draw(result, plot_file)
     click.echo(json.dumps(result.to_dict()) if as_json else as_text(result))

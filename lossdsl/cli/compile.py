@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, FormulaCommand
+from lossdsl.errors import naming
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
@@ -69,7 +70,8 @@ def _write(text: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        Path(output).write_text(text, encoding="utf-8")
+        with naming(output):
+            Path(output).write_text(text, encoding="utf-8")
 
 
 def _save(loss: Formula, target: str, output: str, pairwise: bool, reduction: str, axis: str | None) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from signal import SIGINT, pthread_kill
+from threading import Timer, main_thread
 from typing import Any
 
 import click
@@ -111,10 +114,30 @@ def cli() -> None:
     """
 
 
+@contextmanager
+def heard() -> Iterator[None]:
+    """A Ctrl-C that falls into a callback of a compiler, where Python can only drop it, comes once more."""
+    before = sys.unraisablehook
+
+    def hook(lost: Any) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            # Not from here, where it would be dropped again; as a real signal, which ends a wait as well.
+            Timer(0.05, pthread_kill, (main_thread().ident, SIGINT)).start()
+        else:
+            before(lost)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the console script; always leaves by `SystemExit`."""
     try:
-        sys.exit(cli.main(args=list(sys.argv[1:] if argv is None else argv), standalone_mode=False) or FINE)
+        with heard():
+            sys.exit(cli.main(args=list(sys.argv[1:] if argv is None else argv), standalone_mode=False) or FINE)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
@@ -140,11 +163,15 @@ def sentence(error: Exception) -> str:
     >>> from lossdsl.cli.main import sentence
     >>> sentence(ModuleNotFoundError("No module named 'torch'", name="torch"))
     "this command needs the `train` extra: pip install 'lossdsl[train]'"
+    >>> sentence(OSError(28, "No space left on device", "trials.jsonl"))
+    'trials.jsonl: no space left on device'
     """
     if isinstance(error, ModuleNotFoundError) and not isinstance(error, LossError):
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is not None:
             return str(MissingExtra(extra, "this command"))
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     if isinstance(error, (LossError, OSError)):
         return str(error)
     return (

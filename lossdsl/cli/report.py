@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lossdsl.cli.main import FINE
+from lossdsl.errors import naming
 
 
 @click.command("report", epilog="Example: lossdsl report runs/first")
@@ -32,9 +33,11 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
 
         rows = read_log(log)
         target = output or Path(log.name).with_suffix(".html")
-        target.write_text(log_page(log, rows), encoding="utf-8")
+        with naming(target):
+            target.write_text(log_page(log, rows), encoding="utf-8")
         if sheet is not None:
-            sheet.write_text(as_csv(rows), encoding="utf-8")
+            with naming(sheet):
+                sheet.write_text(as_csv(rows), encoding="utf-8")
         click.echo(summary(rows))
         for row in passed(rows):
             click.echo(f"  epoch {row.epoch}: {row.valid_check}, {row.printed}, trained {row.trained}: {row.formula}")
@@ -45,6 +48,7 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
         from lossdsl.search.page import report
 
         target = output or run_dir / "report.html"
-        target.write_text(report(run_dir), encoding="utf-8")
+        with naming(target):
+            target.write_text(report(run_dir), encoding="utf-8")
     click.echo(f"{target}")
     return FINE

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from signal import SIGINT, pthread_kill
+from threading import Timer, main_thread
+
 import numpy as np
 import pytest
 
@@ -112,3 +116,12 @@ def test_a_result_names_split_negatives_and_depth(small: Dataset, changes: tuple
     assert result["protocol"]["fingerprint"] == small.fingerprint
     assert result["protocol"]["settings"]["test_neg"] == dict(changes).get("test_neg", 0)
     assert result["protocol"]["seeds"] == [0]
+
+
+def test_an_interrupt_ends_the_seeds_that_train_in_threads(small: Dataset) -> None:
+    begin = time.monotonic()
+    timer = Timer(1.0, pthread_kill, (main_thread().ident, SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        train("bce", small, epochs=10**6, dim=2, seeds=4, workers=2)
+    assert time.monotonic() - begin < 60

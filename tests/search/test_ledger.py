@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +131,33 @@ def test_no_run_is_said(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").write_text(json.dumps({"nonsense": 1}) + "\n")
     with pytest.raises(LossError, match="trials.jsonl:1: not a trial"):
         list(read_trials(tmp_path))
+
+
+@contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), [(10, "config.toml"), (200, "trials.jsonl"), (3000, "00000001.npz"), (100_000, "trials.jsonl")]
+)
+def test_a_failed_write_names_the_file_and_can_be_resumed(size: int, name: str, tmp_path: Path) -> None:
+    arrays = {"noise": np.zeros(500)}
+    with pytest.raises(OSError) as caught, no_file_over(size), Ledger.create(tmp_path, "x = 12345678\n") as ledger:
+        for number in range(1, 10**6):
+            ledger.append(trial(number))
+            if number % 10 == 0:
+                ledger.save(arrays, {"number": number})
+    assert Path(caught.value.filename).name == name
+    if name == "config.toml":
+        Ledger.create(tmp_path, "x = 12345678\n").close()
+        return
+    with Ledger.open(tmp_path) as ledger:
+        state = ledger.load()
+        known = state[1]["number"] if state else 0
+        assert [t.number for t in read_trials(tmp_path)] == list(range(1, known + 1))

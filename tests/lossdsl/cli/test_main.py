@@ -1,0 +1,53 @@
+"""The outermost border of the command line: what is interrupted stops, and what fails is one sentence."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lossdsl.cli.main import heard, main
+
+
+def test_a_ctrl_c_inside_a_callback_is_not_lost() -> None:
+    @ctypes.CFUNCTYPE(None)
+    def callback() -> None:
+        raise KeyboardInterrupt
+
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), heard():
+        callback()
+        time.sleep(10)
+    assert sys.unraisablehook is before
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report", "--from-log", "log.txt", "-o", str(FULL)],
+        ["report", "--from-log", "log.txt", "--csv", str(FULL)],
+        ["report", "run", "-o", str(FULL)],
+        ["compile", "bce", "--to", "python", "-o", str(FULL)],
+        ["check", "bce", "--certificate", str(FULL)],
+    ],
+)
+def test_a_full_disk_is_one_sentence_that_names_the_file(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("log.txt").write_text("(label + - (pred)) ^ 2\n")
+    Path("run").mkdir()
+    line = {"number": 1, "formula": "1", "hash": None, "fate": "filtered", "reward": None, "rows": 0, "epochs": 0}
+    Path("run/trials.jsonl").write_text(json.dumps({**line, "source": "random", "why": "x"}) + "\n")
+    with pytest.raises(SystemExit) as left:
+        main(command)
+    assert left.value.code == 2
+    assert capfd.readouterr().err == "lossdsl: /dev/full: no space left on device\n"
