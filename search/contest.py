@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossdsl.errors import LossError
+from lossdsl.errors import LossError, naming
 from lossdsl.recsys.dataset import Dataset
+from lossdsl.search.budget import Budget
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, merge
+from lossdsl.search.settings import Settings, merge, read
 
 DONE = "searches.jsonl"
 MARKS = (0.1, 0.25, 0.5, 1.0)  # shares of the cost at which the table looks
@@ -95,8 +96,11 @@ class Contest:
         return tuple(dict.fromkeys(c.strategy for c in self.curves))
 
     def median(self, strategy: str, share: float) -> float:
-        """The median over seeds of the best reward after a share of the cost."""
-        return float(np.nanmedian([c.at(share * self.cost) for c in self.curves if c.strategy == strategy]))
+        """The median over seeds of the best reward after a share of the cost; NaN where most had none yet."""
+        values = [c.at(share * self.cost) for c in self.curves if c.strategy == strategy]
+        # A search without a reward is behind all others; left out, a median could fall as the searches go on.
+        middle = float(np.median(np.nan_to_num(values, nan=-np.inf)))
+        return middle if np.isfinite(middle) else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as JSON takes it."""
@@ -135,19 +139,24 @@ def contest(
     """Run every strategy with every seed until it has trained on `rows` rows.
 
     A search that is done is a line of `searches.jsonl` in the folder and is not run again; one that was interrupted
-    goes on. Seeds come first, so that a contest that is stopped has the same seeds of every strategy.
+    goes on. Seeds come first, so that a contest that is stopped has the same seeds of every strategy. A folder with
+    searches of other settings, or of more rows, is refused.
     """
     if settings.preset:
         raise LossError("strategies are compared in the practical search, not in a preset")
     folder.mkdir(parents=True, exist_ok=True)
-    done = _done(folder / DONE, rows)
+    kept = _kept(folder / DONE)
+    done = {key: found for (key, cost), found in kept.items() if cost == rows}
     for seed in seeds:
         for strategy in strategies:
+            place = folder / f"{strategy}-{seed}"
+            chosen = merge(settings, {"strategy": strategy, "seed": seed, "budget": f"{rows}rows"}, "contest")
+            config = place / "config.toml"
+            if config.exists():
+                most = max((cost for key, cost in kept if key == (strategy, seed)), default=0)
+                _same(config, chosen, rows, most)
             if (strategy, seed) in done:
                 continue
-            place = folder / f"{strategy}-{seed}"
-            chosen = merge(settings, {"strategy": strategy, "seed": seed}, "contest")
-            config = place / "config.toml"
             result = search(
                 None if config.exists() else chosen,
                 run_dir=place,
@@ -157,24 +166,39 @@ def contest(
                 workers=workers,
             )
             found = done[strategy, seed] = curve(place, strategy, seed, result.best)
-            with (folder / DONE).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"rows": rows, **found.plain()}) + "\n")
+            with naming(folder / DONE), (folder / DONE).open("a", encoding="utf-8") as file:
+                # A line break first: what a crash left of a line must not swallow this one.
+                file.write("\n" * bool(file.tell()) + json.dumps({"rows": rows, **found.plain()}) + "\n")
             say(f"{strategy} seed {seed}: {found.trained} trained of {found.trials} proposals")
     curves = [done[strategy, seed] for strategy in strategies for seed in seeds]
     return Contest(tuple(curves), float(rows))
 
 
-def _done(path: Path, rows: int) -> dict[tuple[str, int], Curve]:
-    """The searches of a contest of so many rows that are through; a last line that was cut off does not count."""
-    out: dict[tuple[str, int], Curve] = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                data = json.loads(line)
-                if data.pop("rows") == rows:
-                    found = Curve.read(data)
-                    out[found.strategy, found.seed] = found
+def _kept(path: Path) -> dict[tuple[tuple[str, int], int], Curve]:
+    """The searches that are through, by strategy, seed and rows; a line that a crash tore does not count."""
+    out: dict[tuple[tuple[str, int], int], Curve] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            data = json.loads(line)
+            rows = int(data.pop("rows"))
+            found = Curve.read(data)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        out[(found.strategy, found.seed), rows] = found
     return out
+
+
+def _same(config: Path, chosen: Settings, rows: int, most: int) -> None:
+    """Whether the search that is in the folder is one of this contest."""
+    there = read(config.read_text(encoding="utf-8"), Settings(), str(config))
+    names = [f.name for f in fields(Settings) if f.name not in ("budget", "fingerprint")]
+    other = [name for name in names if getattr(there, name) != getattr(chosen, name)]
+    if other:
+        raise LossError(f"{config.parent} holds a search of another contest ({', '.join(other)} differ); "
+                        "give another --run-dir")  # fmt: skip
+    most = max(most, Budget.read(there.budget).rows or 0)
+    if most > rows:
+        raise LossError(f"{config.parent} holds a search of {most:,} rows, more than {rows:,}; give another --run-dir")
 
 
 def table(result: Contest) -> str:
@@ -183,13 +207,17 @@ def table(result: Contest) -> str:
     lines = [f"{'strategy':<12}{marks}{'final':>9}{'test':>9}{'valid share, first and last tenth':>36}"]
     for strategy in result.strategies:
         own = [c for c in result.curves if c.strategy == strategy]
-        values = "".join(f"{result.median(strategy, share):>9.4f}" for share in MARKS)
+        values = "".join(_cell(result.median(strategy, share)) for share in MARKS)
         final, test = (
             np.median(v) if v else np.nan
             for v in ([c.final for c in own if c.final is not None], [c.test for c in own if c.test is not None])
         )
         first, last = (np.median([getattr(c, name) for c in own]) for name in ("valid_first", "valid_last"))
-        lines.append(f"{strategy:<12}{values}{final:>9.4f}{test:>9.4f}{f'{first:.3f} {last:.3f}':>36}")
+        lines.append(f"{strategy:<12}{values}{_cell(final)}{_cell(test)}{f'{first:.3f} {last:.3f}':>36}")
     lines.append(f"medians of {len(result.curves) // max(1, len(result.strategies))} search seeds; "
                  f"best reward after shares of {result.cost:,.0f} rows of training")  # fmt: skip
     return "\n".join(lines)
+
+
+def _cell(value: float) -> str:
+    return f"{value:>9.4f}" if np.isfinite(value) else f"{'-':>9}"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from lossdsl.cli.compare_strategies import command
+from lossdsl.errors import LossError
 from lossdsl.search.budget import Budget
-from lossdsl.search.contest import Curve
+from lossdsl.search.contest import DONE, Contest, Curve, table
 from lossdsl.search.reinforce import ControllerStrategy
 from lossdsl.search.screen import screen
 from lossdsl.search.settings import Settings
@@ -44,6 +45,31 @@ def test_every_strategy_gets_the_same_training(tmp_path: Path) -> None:
         assert search["cost"][-1] >= 200000
         assert search["cost"][-1] < 200000 + 16 * 2 * 15670  # at most the batch at hand more
         assert search["best"] == sorted(search["best"])
+
+
+def test_a_contest_takes_no_searches_of_another_one(tmp_path: Path) -> None:
+    def contest(rows: str, *more: str) -> Result:
+        chosen = ["--data", "demo", "--seeds", "1", "--strategy", "random", "--rows", rows, "--workers", "1", *more]
+        options = [*chosen, "--run-dir", str(tmp_path), *(f"--set={change}" for change in SMALL)]
+        return CliRunner().invoke(command, options, standalone_mode=False)
+
+    first = contest("2")
+    assert first.exception is None and contest("2").stdout == first.stdout
+    for more, named in ((["--model", "ranknet"], "model"), (["--set=ladder.keep=0.4"], "ladder"), ([], "2 rows")):
+        refused = contest("2" if more else "1", *more).exception
+        assert isinstance(refused, LossError) and named in str(refused) and "--run-dir" in str(refused)
+    kept = tmp_path / DONE
+    kept.write_text(kept.read_text()[:-20])  # a crash in the middle of the line
+    assert contest("2").stdout == first.stdout and contest("2").stdout == first.stdout
+
+
+def test_a_search_without_a_reward_counts_as_the_worst(recwarn: pytest.WarningsRecorder) -> None:
+    def found(seed: int, *cost: float) -> Curve:
+        return Curve("random", seed, np.array(cost), np.array([0.5 + seed] * len(cost)), 3, 1, 0, 0, None, None)
+
+    result = Contest((found(0, 50.0), found(1, 10.0), found(2)), 100.0)
+    assert np.isnan(result.median("random", 0.1)) and result.median("random", 0.5) == 0.5
+    assert "nan" not in table(result) and not recwarn.list
 
 
 def test_the_share_of_valid_proposals_triples() -> None:
