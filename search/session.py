@@ -22,6 +22,7 @@ from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.evaluator import Evaluator
 from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import Ledger
+from lossdsl.search.limits import check
 from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
 from lossdsl.search.remote import Link, Remote
@@ -44,8 +45,13 @@ class SearchResult:
     trials: int
     fates: dict[str, int]
     elapsed: float
-    data: str
+    settings: Settings
     warnings: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> str:
+        """The data, as the settings name it."""
+        return self.settings.data
 
 
 def search(
@@ -86,6 +92,7 @@ def search(
         settings = settings or Settings()
         settings = replace(settings, budget=budget or settings.budget)
     limit = Budget.read(settings.budget)
+    check(settings)
     with _link(cluster, say) as link:
         data = data if data is not None else load(settings.data)
         return _run(settings, limit, run_dir, data, resume, workers, link, progress, say, now)
@@ -111,6 +118,7 @@ def _run(
         raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
     settings = replace(settings, fingerprint=fingerprint)
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
+    say(f"run directory: {run_dir}")
     with ledger, Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
         state = ledger.load() if resume else None
         # Before the clock starts: what is compiled on first use can take longer than a short budget.
@@ -129,10 +137,11 @@ def _run(
         best = run.finish(RANK_SHARE)
         content = None
         if best is not None:
-            content = describe(run, best, settings, bench, data, judge)
+            with announced(say, "testing the best beside the known loss, both tuned alike …"):
+                content = describe(run, best, settings, bench, data, judge)
             ledger.write_best(content)
         return SearchResult(
-            run_dir, content, run.number, dict(run.fates), clock.elapsed, settings.data, tuple(ledger.warnings)
+            run_dir, content, run.number, dict(run.fates), clock.elapsed, settings, tuple(ledger.warnings)
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lossdsl.cli.main import FINDINGS, FINE
+from lossdsl.cli.main import FINDINGS, FINE, goes_on
 from lossdsl.cli.options import MODELS, reading_options, settings_from, take_reading, training_options
 from lossdsl.errors import naming
 
@@ -123,7 +123,8 @@ def command(
             datasets.append(data)
     single_thread()
     try:
-        with bar("training", None) as step:
+        with goes_on("the same command goes on from what is kept", lambda: run_dir is not None), \
+                bar("training", None) as step:  # fmt: skip
             result = compare(
                 formulas, datasets, models, settings=settings, points=points, seeds=seeds, tuning_seeds=tuning_seeds,
                 workers=workers or os.cpu_count() or 1, run_dir=run_dir, progress=step, total=step.total,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lossdsl.cli.main import FINE
+from lossdsl.cli.main import FINE, goes_on
 
 
 @click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
@@ -55,15 +55,16 @@ def command(
     settings = known.for_model(known.merge(known.Settings(), {"data": source}, "--data"), model)
     for assignment in assignments:
         settings = known.assign(settings, assignment)
-    result = contest(
-        settings,
-        load(source),
-        strategies or STRATEGIES,
-        range(seeds),
-        rows,
-        run_dir,
-        workers=workers or os.cpu_count() or 1,
-        say=lambda text: click.echo(text, err=True),
-    )
+    with goes_on("the same command goes on from what is kept", run_dir.is_dir):
+        result = contest(
+            settings,
+            load(source),
+            strategies or STRATEGIES,
+            range(seeds),
+            rows,
+            run_dir,
+            workers=workers or os.cpu_count() or 1,
+            say=lambda text: click.echo(text, err=True),
+        )
     click.echo(json.dumps(result.to_dict()) if as_json else table(result))
     return FINE

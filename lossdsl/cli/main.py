@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from signal import SIGINT, pthread_kill
@@ -42,6 +43,8 @@ EXTRAS = {
     "matplotlib": "plot",
     "hypothesis": "testing",
 }
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 FINE, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -114,6 +117,29 @@ def cli() -> None:
     """
 
 
+class Interrupted(click.Abort):
+    """A Ctrl-C, or a write that failed, in a command that can go on: `how` says by what."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+@contextmanager
+def goes_on(how: str, kept: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Says by `how` a command goes on that is interrupted, or whose disk is full, where something is `kept` already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not kept():
+            raise
+        raise Interrupted(how) from None
+    except OSError as error:
+        if error.errno not in _FULL or not kept():
+            raise
+        raise LossError(f"{sentence(error)}; {how}") from error
+
+
 @contextmanager
 def heard() -> Iterator[None]:
     """A Ctrl-C that falls into a callback of a compiler, where Python can only drop it, comes once more."""
@@ -143,6 +169,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)
+    except Interrupted as stop:
+        click.echo(f"\ninterrupted; {stop.how}", err=True)
+        sys.exit(INTERRUPTED)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)

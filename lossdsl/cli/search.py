@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lossdsl.cli.main import FINDINGS, FINE
+from lossdsl.cli.main import FINDINGS, FINE, goes_on
 from lossdsl.errors import LossError
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def command(
     from lossdsl.search.session import search
 
     torch.set_num_threads(1)  # the workers use the cores; a second thread under each would only be in the way
-    click.echo(f"run directory: {place}", err=True)
-    with shown() as show, tensorboard(board) if board else nullcontext() as note:
+    again = f"what is there is kept; go on with: lossdsl search --resume --run-dir {shlex.quote(str(place))}"
+    here = (place / "config.toml").is_file
+    with goes_on(again, here), shown() as show, tensorboard(board) if board else nullcontext() as note:
 
         def progress(now: Progress) -> None:
             show(now)
@@ -149,7 +151,16 @@ def summary(result: SearchResult) -> str:
         f"{test['baseline']} tuned alike: {test['bce']['mean']:.4f}",
         f"difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f} "
         "(users and seeds drawn again)",
-        f"train with it: lossdsl train --loss {result.run_dir} --data {result.data}",
-        f"look at it:    lossdsl report {result.run_dir}",
+        f"train with it: {training(result)}",
+        f"look at it:    lossdsl report {shlex.quote(str(result.run_dir))}",
     ]
     return "\n".join(lines)
+
+
+def training(result: SearchResult) -> str:
+    """The command that trains with what was found, as the search did: its model and its task."""
+    settings = result.settings
+    words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]
+    words += ["--model", settings.model] * (settings.model != "biasedmf")
+    words += ["--task", settings.task] * (settings.task != "explicit")
+    return shlex.join(words)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lossdsl.cli.main import heard, main
+from lossdsl.cli.main import cli, goes_on, heard, main
 
 
 def test_a_ctrl_c_inside_a_callback_is_not_lost() -> None:
@@ -51,3 +51,21 @@ def test_a_full_disk_is_one_sentence_that_names_the_file(
         main(command)
     assert left.value.code == 2
     assert capfd.readouterr().err == "lossdsl: /dev/full: no space left on device\n"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_interrupted_or_out_of_room_says_how_it_goes_on(
+    kept: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raised: list[BaseException] = [KeyboardInterrupt(), OSError(28, "No space left on device", "trials.jsonl")]
+
+    def fail(**_: object) -> None:
+        with goes_on("go on with: this", lambda: kept):
+            raise raised.pop(0)
+
+    monkeypatch.setattr(cli, "main", fail)
+    hint = "; go on with: this" * kept
+    for code, text in ((130, f"interrupted{hint}"), (2, f"lossdsl: trials.jsonl: no space left on device{hint}")):
+        with pytest.raises(SystemExit) as left:
+            main([])
+        assert left.value.code == code and capsys.readouterr().err.strip() == text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from lossdsl.cli.main import main
+from lossdsl.cli.search import training
+from lossdsl.search.session import SearchResult
+from lossdsl.search.settings import Settings
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -24,3 +28,36 @@ def test_resuming_what_is_no_run_begins_none(exists: bool, tmp_path: Path, capsy
     said = refused(capsys, "--resume", "--run-dir", str(place), "--budget", "1trials")
     assert said == f"lossdsl: {place} holds no run to resume; leave out --resume to begin one there\n"
     assert not exists and not place.exists() or list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--budget", "9"],
+        ["--data", "nowhere"],
+        ["--set", "ladder.batch=0"],
+        ["--preset", "autolossgen", "--strategy", "ppo"],
+        ["--cluster", "tcp://127.0.0.1:1"],
+    ],
+)
+def test_no_run_directory_is_named_for_what_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "--run-dir", str(tmp_path / "run"), *options)
+    assert said.startswith("lossdsl: ") and "run directory" not in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "more"),
+    [
+        ("biasedmf", "explicit", []),
+        ("biasedmf", "implicit", ["--task", "implicit"]),
+        ("ranknet", "explicit", ["--model", "ranknet"]),
+    ],
+)
+def test_the_command_that_trains_with_the_result(model: str, task: str, more: list[str]) -> None:
+    settings = Settings(model=model, task=task, data="my data.csv")
+    result = SearchResult(Path("a run"), None, 0, {}, 0.0, settings)
+    words = shlex.split(training(result))
+    assert words == ["lossdsl", "train", "--loss", "a run", "--data", "my data.csv", *more]
