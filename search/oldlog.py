@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,8 @@ from lossdsl.grammar.tree import Apply, Name, Node, Number
 from lossdsl.search.charts import Point, bars, plane
 from lossdsl.search.page import figure, page, table
 
-_EPOCH = re.compile(
-    r"Epoch\s+(\d+)\b.*?train=\s*([-\d.,naif]+)\s+validation=\s*([-\d.,naif]+)\s+test=\s*([-\d.,naif]+)"
-)
+_METRICS = r"([-+\d.,naife]+)"
+_EPOCH = re.compile(rf"Epoch\s+(\d+)\b.*?train=\s*{_METRICS}\s+validation=\s*{_METRICS}\s+test=\s*{_METRICS}")
 _PREFIX = re.compile(r"^(?:INFO|WARNING|ERROR|DEBUG):[^:]*:")
 _EPSILON = 1e-6
 _POINTS = 1000
@@ -54,7 +54,7 @@ def read_log(path: Path | str) -> list[Row]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise LossError(f"{path}: not a text file") from None
     found: list[tuple[int, tuple[float | None, ...], str]] = []
@@ -65,8 +65,7 @@ def read_log(path: Path | str) -> list[Row]:
             metrics = tuple(_number(match[n]) for n in (2, 3, 4))
             found.append((int(match[1]), metrics, before if "pred" in before or "label" in before else ""))
     if not found:
-        bare = [_PREFIX.sub("", line).strip() for line in lines]
-        formulas = [line for line in bare if line and not line.startswith("#") and ("pred" in line or "label" in line)]
+        formulas = [_PREFIX.sub("", line).strip() for line in lines if _holds_formula(line)]
         if not formulas:
             raise LossError(f"{path}: no line `Epoch … train= … validation= … test= …`, and no formula, stands in it")
         found = [(k, (None, None, None), text) for k, text in enumerate(formulas, 1)]
@@ -79,11 +78,26 @@ def read_log(path: Path | str) -> list[Row]:
     return rows
 
 
+def _holds_formula(line: str) -> bool:
+    """Whether a line is a formula; of a log, whose settings speak of labels too, only one that can be read."""
+    bare = _PREFIX.sub("", line).strip()
+    if bare.startswith("#") or not ("pred" in bare or "label" in bare):
+        return False
+    if not _PREFIX.match(line):
+        return True
+    try:
+        parse(bare, "autolossgen-plain")
+    except LossError:
+        return False
+    return True
+
+
 def _number(text: str) -> float | None:
     try:
-        return float(text.split(",")[0])
+        value = float(text.split(",")[0])
     except ValueError:
         return None
+    return value if isfinite(value) else None
 
 
 def _judge(text: str) -> tuple[int | None, str, str]:
@@ -211,7 +225,9 @@ def summary(rows: Sequence[Row]) -> str:
         found = Counter(getattr(r, which) for r in among)
         return ", ".join(f"{found[v]} {v}" for v in ("valid", "invalid", "unknown", "unreadable") if found[v]) or "none"
 
-    lines = [f"{len(rows)} epochs, {len(distinct)} distinct formulas"]
+    formulas = f"{len(distinct)} distinct formula{'s' * (len(distinct) != 1)}"
+    measured = any(r.validation is not None for r in rows)
+    lines = [f"{len(rows)} epoch{'s' * (len(rows) != 1)}, {formulas}" if measured else formulas]
     lines.append(f"as printed: {counts('printed', list(distinct.values()))}")
     lines.append(f"as trained: {counts('trained', list(distinct.values()))}")
     lines.append(f"loss_valid_check.py lets {len(good)} pass; of these as printed: {counts('printed', good)}; "
@@ -222,16 +238,20 @@ def summary(rows: Sequence[Row]) -> str:
 def log_page(path: Path | str, rows: Sequence[Row]) -> str:
     """The report of a log as HTML text."""
     points, steps, top = [], [], float("-inf")
-    for r in rows:
+    # A log to which several runs were written counts its epochs from 1 again for each.
+    several = any(later.epoch <= r.epoch for r, later in zip(rows, rows[1:]))
+    for k, r in enumerate(rows, 1):
         if r.validation is not None:
-            points.append(Point(r.epoch, r.validation, "dot", r.formula[:100]))
+            place = k if several else r.epoch
+            points.append(Point(place, r.validation, "dot", f"epoch {r.epoch}: {r.formula[:100]}"))
             if r.validation > top:
                 top = r.validation
-                steps.append((float(r.epoch), top))
+                steps.append((float(place), top))
     parts = ["".join(f"<p>{escape(line)}</p>" for line in summary(rows).splitlines())]
     if points:
-        parts.append(figure("validation metric after each epoch, and the best so far",
-                            plane(points, steps, "epoch", "validation")))  # fmt: skip
+        across = "epoch, one run after the other" if several else "epoch"
+        caption = "validation metric after each epoch, and the best so far"
+        parts.append(figure(caption, plane(points, steps, across, "validation")))
     distinct = list({r.formula: r for r in rows if r.formula}.values())
     both = [figure(f"distinct formulas, {name}", bars(Counter(getattr(r, key) for r in distinct).most_common()))
             for name, key in (("as printed", "printed"), ("as trained", "trained"))]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,40 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(LossError, match="not a text file"):
         read_log(path)
+
+
+def test_metrics_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log_0.txt"
+    path.write_text(LOG.replace("0.510000", "nan").replace("train= 0.46", "train= inf").replace("0.52 ", "1.2e-05 "))
+    rows = read_log(path)
+    assert [r.validation for r in rows] == [0.5, None, 1.2e-05] and rows[2].train is None
+    for values in ("nan", "inf", "-inf"):
+        path.write_text(LOG.replace("0.500000", values).replace("0.510000", values).replace("0.52 ", values + " "))
+        assert [r.validation for r in read_log(path)] == [None] * 3
+        assert "nan" not in log_page(path, read_log(path)).lower()
+
+
+def test_settings_in_a_log_are_no_formulas(tmp_path: Path) -> None:
+    path = tmp_path / "log_0.txt"
+    head = "INFO:root:{'log_file': 'log_0.txt', 'label': 'label'}\nINFO:root:label: 0-1\n"
+    path.write_text(head + LOG[: LOG.index("INFO:root:Epoch")])  # interrupted before the first epoch was over
+    assert [r.formula for r in read_log(path)] == ["1 / (((pred * label) + max(label , 1)))"]
+    assert summary(read_log(path)).startswith("1 distinct formula\n")
+    path.write_text(head)
+    with pytest.raises(LossError, match="no formula"):
+        read_log(path)
+
+
+def test_a_file_of_formulas_may_begin_with_a_mark(tmp_path: Path) -> None:
+    path = tmp_path / "formulas.txt"
+    path.write_text("(label + - (pred)) ^ 2\n", encoding="utf-8-sig")
+    assert [r.printed for r in read_log(path)] == ["valid"]
+
+
+def test_runs_that_share_a_log_are_drawn_one_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "log_0.txt"
+    path.write_text(LOG + LOG.replace("validation= 0.5", "validation= 0.6"))
+    line = re.search(r'class="best" d="([^"]*)"', log_page(path, read_log(path)))
+    assert line is not None
+    across = [float(x) for x in re.findall(r"[MH]([\d.]+)", line[1])]
+    assert across == sorted(across) and len(across) > 4
