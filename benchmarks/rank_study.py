@@ -5,7 +5,8 @@
 Each loss gets the mean of the last rung (validation folds, the L2 grid of the search, its seeds), and a full tuning: L2
 in steps of √2 chosen on validation, ten fresh seeds, the mean AUC on test. A line a loss goes to
 `benchmarks/results/rank_study.jsonl`; a run goes on where the last one stopped. The losses are drawn from a seed, by
-moves and mutations from random trees, whatever their reward.
+moves and mutations from random trees, whatever their reward. `--rungs` measures the rungs of the losses there are anew,
+where the ladder has changed; their tuned AUC stays.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rungs", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = load(options.data)
@@ -67,6 +69,16 @@ def main() -> None:
     test = FinalTest(data, bench)
     test.training = tuned
     seeds = tuple(settings.seed + 1 + k for k in range(settings.ladder.final_seeds))
+
+    def rungs(text: str) -> dict[str, float]:
+        first = bench.run(Job(text, settings.training.l2[:1], (0,), bar=np.inf, first_epochs=1))
+        return {"one_epoch": first.first, "rung": bench.run(Job(text, settings.training.final_l2, seeds)).reward}
+
+    if options.rungs:
+        rows = [row | rungs(row["formula"]) for row in kept()]
+        RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        report(rows)
+        return
     known = {(row["seed"], row["hash"]): row for row in kept()}
     end = time.monotonic() + options.seconds
     rows = []
@@ -77,11 +89,9 @@ def main() -> None:
             if row is None:
                 if time.monotonic() >= end:
                     break
-                first = bench.run(Job(judged.text, settings.training.l2[:1], (0,), first_epochs=1))
-                rung = bench.run(Job(judged.text, settings.training.final_l2, seeds))
                 result = test.run("loss", judged.text, scale=False)
                 row = {"seed": options.seed, "hash": judged.key, "formula": judged.text, "nodes": judged.nodes,
-                       "one_epoch": first.first, "rung": rung.reward, "test": result.mean, "l2": result.l2}  # fmt: skip
+                       **rungs(judged.text), "test": result.mean, "l2": result.l2}  # fmt: skip
                 file.write(json.dumps(row) + "\n")
                 file.flush()
             rows.append(row)
