@@ -84,6 +84,9 @@ class Trainer:
         self.objective = as_objective(loss)
         if data.documents and (self.settings.model == "biasedmf" or not self.settings.pairs):
             raise SettingsError("documents have grades and features; they are ranked by pairs, with ranknet")
+        if data.documents and self.settings.task == "implicit":
+            # A document of another query is no negative: the ranking of all of them would mean nothing.
+            raise SettingsError("documents are graded for their own query alone; leave out the implicit task")
         self._groups: tuple[Rows, Groups] | None = None
         self._watched: dict[str, Rows] = {}
         self._order: tuple[int, int, Array] = (0, 0, np.arange(0, dtype=np.int32))

@@ -59,7 +59,7 @@ def report(run_dir: Path | str) -> str:
     config = run_dir / "config.toml"
     settings = read(config.read_text(encoding="utf-8"), Settings(), str(config)) if config.is_file() else Settings()
     best = _best(run_dir)
-    about_best = [_result(best), _proof(best)]
+    about_best = [_result(best, _unended(settings, trials)), _proof(best)]
     pictures = [_course(trials), _front(best, trials), _curves(best, settings), _fates(trials)]
     rest = [_top(trials, settings), _protocol(run_dir, settings, trials)]
     return page(f"Search on {settings.data} with {settings.model}", "".join([*about_best, *pictures, *rest]))
@@ -103,7 +103,17 @@ def _best(run_dir: Path) -> dict[str, Any] | None:
     return content
 
 
-def _result(best: dict[str, Any] | None) -> str:
+def _unended(settings: Settings, trials: Sequence[Trial]) -> bool:
+    """Whether a search without a result cannot have come to its end: all that the practical one trains is proved."""
+    return not settings.preset and any(trial.fate == "trained" for trial in trials)
+
+
+def _result(best: dict[str, Any] | None, unended: bool) -> str:
+    if best is None and unended:
+        return (
+            '<p class="quiet">This search has not come to its end: no loss is chosen and tested yet. '
+            "<code>lossdsl search --resume</code> goes on with it.</p>"
+        )
     if best is None:
         return '<p class="quiet">No loss was proved valid in this run.</p>'
     formula = f'<p class="formula">{escape(best["formula"])}</p>'

@@ -67,6 +67,11 @@ def test_documents_are_ranked_by_pairs_and_features(tmp_path: Path, model: str, 
         Trainer("bce", load(five_parts(tmp_path)), Settings(model=model, pairs=pairs))
 
 
+def test_documents_have_no_sampled_negatives(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="leave out the implicit task"):
+        Trainer("bce", load(five_parts(tmp_path)), Settings(model="ranknet", task="implicit"))
+
+
 def test_train_vali_test_is_the_other_form(tmp_path: Path) -> None:
     for k, name in enumerate(("train", "vali", "test")):
         (tmp_path / f"{name}.txt").write_text(lines(range(10 * k, 10 * k + 5), k))

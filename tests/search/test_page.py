@@ -155,6 +155,14 @@ def test_a_run_without_a_result_has_a_report(run: Path, tmp_path: Path) -> None:
     assert "No loss was proved valid" in text and balanced(text)
 
 
+def test_a_run_that_was_interrupted_is_not_said_to_have_found_nothing(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").write_text((run / "trials.jsonl").read_text())
+    text = report(tmp_path)
+    assert "--resume" in text and "No loss was proved valid" not in text and balanced(text)
+    (tmp_path / "config.toml").write_text('preset = "autolossgen"\n')  # where what is trained need not be proved
+    assert "No loss was proved valid" in report(tmp_path)
+
+
 def test_the_command_writes_the_file(run: Path) -> None:
     result = CliRunner().invoke(command, [str(run)])
     assert result.exit_code == 0, result.output
