@@ -19,6 +19,7 @@ from lossdsl.grammar.printer import show_node
 from lossdsl.grammar.tree import Node, Tree, size
 from lossdsl.lowering import lower
 from lossdsl.report import PROVED, Report
+from lossdsl.search.moves import at_label
 from lossdsl.search.screen import Screened, curves_of, screen
 from lossdsl.simplify import simplify
 
@@ -87,6 +88,9 @@ class Gate:
             return None
 
     def _judge(self, root: Node) -> Judged:
+        if self.pairwise:
+            # A pair is trained at label 1 alone, and what else stands beside label would only make the formula longer.
+            root = at_label(root, 1)
         found = screen(root, pairwise=self.pairwise, max_size=self.max_size)
         if found.why:
             return _refused(found, found.why, found.credit)

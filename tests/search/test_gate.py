@@ -10,13 +10,28 @@ from hypothesis import strategies as st
 from lossdsl.checking import check
 from lossdsl.equivalence import slope_key
 from lossdsl.formula import parse
-from lossdsl.grammar.tree import Tree, size
+from lossdsl.grammar.tree import Tree, names, size
 from lossdsl.lowering import lower
 from lossdsl.search.gate import Gate, noise
 from lossdsl.search.mutation import mutate, random_tree
 from lossdsl.search.screen import curves_of
 
 BCE = "-log(label*pred + (1-label)*(1-pred))"
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_a_loss_of_pairs_is_what_it_is_at_label_1(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    known = parse("softplus(-score)*(3*label-1)").tree.root
+    root = mutate(mutate(known, rng, [known]), rng, [known])
+    judged = Gate(pairwise=True).judge(root)
+    assert "label" not in names(judged.root)
+    if not judged.why:
+        assert check(judged.text, pairwise=True).verdict == "valid"
+        scores = np.linspace(-3, 3, 13)
+        theirs, ours = (curves_of(lower(Tree(r), axis="score"), scores)[1][1] for r in (root, judged.root))
+        assert np.abs(ours) == pytest.approx(np.abs(theirs), rel=1e-6, abs=1e-9)
 
 
 @given(st.integers(0, 2**32 - 1))
