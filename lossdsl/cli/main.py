@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from signal import SIGINT, pthread_kill
 from threading import Timer, main_thread
 from typing import Any
 
@@ -140,6 +140,15 @@ def goes_on(how: str, kept: Callable[[], bool] = lambda: True) -> Iterator[None]
         raise LossError(f"{sentence(error)}; {how}") from error
 
 
+def _interrupt() -> None:
+    """A Ctrl-C for the main thread: as a real signal, which ends a wait as well, where the system has such signals."""
+    identity = main_thread().ident
+    if hasattr(signal, "pthread_kill") and identity is not None:
+        signal.pthread_kill(identity, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def heard() -> Iterator[None]:
     """A Ctrl-C that falls into a callback of a compiler, where Python can only drop it, comes once more."""
@@ -147,8 +156,8 @@ def heard() -> Iterator[None]:
 
     def hook(lost: Any) -> None:
         if lost.exc_type is KeyboardInterrupt:
-            # Not from here, where it would be dropped again; as a real signal, which ends a wait as well.
-            Timer(0.05, pthread_kill, (main_thread().ident, SIGINT)).start()
+            # Not from here, where it would be dropped again.
+            Timer(0.05, _interrupt).start()
         else:
             before(lost)
 
