@@ -65,14 +65,15 @@ def main() -> None:
     data = load(options.data)
     settings = Settings()
     bench = Bench(data, settings)
+    ladder = bench.calibrated().training
     tuned = replace(settings.training, final_l2=TUNED_L2, test_seeds=10)
     test = FinalTest(data, bench)
     test.training = tuned
     seeds = tuple(settings.seed + 1 + k for k in range(settings.ladder.final_seeds))
 
     def rungs(text: str) -> dict[str, float]:
-        first = bench.run(Job(text, settings.training.l2[:1], (0,), bar=np.inf, first_epochs=1))
-        return {"one_epoch": first.first, "rung": bench.run(Job(text, settings.training.final_l2, seeds)).reward}
+        first = bench.run(Job(text, ladder.l2[:1], (0,), bar=np.inf, first_epochs=1))
+        return {"one_epoch": first.first, "rung": bench.run(Job(text, ladder.final_l2, seeds)).reward}
 
     if options.rungs:
         rows = [row | rungs(row["formula"]) for row in kept()]

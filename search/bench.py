@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from lossdsl.recsys.negatives import Known, full_ranking
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, State, Trainer
+from lossdsl.search.calibration import FINAL, LADDER, around, climb
 from lossdsl.search.folds import View, blind, joined, protocol_folds, rolled_views, with_negatives
 from lossdsl.search.settings import Settings
 
@@ -137,7 +140,7 @@ class Bench:
         start = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
         self.engine: str = Trainer(start, self.data, self.recommender).engine.name
         self._kept = threading.local()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._shifts: tuple[float, ...] = (0.0,) if len(self.views) == 1 else ()
         assert self.recommender.metric is not None
         self.metric: str = self.recommender.metric
@@ -228,12 +231,31 @@ class Bench:
             best = -np.inf if note else float(np.mean(values))  # what explodes in a view has no reward
         return Result(best, first, chosen, rows, epochs, time.perf_counter() - started, note, values)
 
+    def calibrated(self, workers: int = 1) -> Settings:
+        """The settings, with the L2 values that they left open: those are found now, unless they were before."""
+        with self._lock:
+            training = self.settings.training
+            if not (training.l2 and training.final_l2):
+                with ThreadPoolExecutor(workers) as pool:
+                    level = partial(self._level, pool)
+                    unit = training.l2[0] if training.l2 else climb(level, training.l2_start)
+                training = replace(
+                    training, l2=training.l2 or around(unit, LADDER), final_l2=training.final_l2 or around(unit, FINAL)
+                )
+                self.settings = replace(self.settings, training=training)
+            return self.settings
+
+    def _level(self, pool: ThreadPoolExecutor, l2: float) -> float:
+        """What the yardstick comes to, as a mean over the views."""
+        objective, seed = Tabled(YARDSTICK), self.settings.seed
+        return float(np.mean(list(pool.map(lambda view: self.fit(objective, l2, seed, view=view).best, self.views))))
+
     def _levelled(self) -> tuple[float, ...]:
         """What is added to a metric in each view, so that the yardstick has the same in all of them."""
         with self._lock:
             if not self._shifts:
-                objective, training = Tabled(YARDSTICK), self.settings.training
-                level = [self.fit(objective, training.l2[0], self.settings.seed, view=view).best for view in self.views]
+                l2 = self.calibrated().training.l2[0]
+                level = [self.fit(Tabled(YARDSTICK), l2, self.settings.seed, view=view).best for view in self.views]
                 self._shifts = tuple(float(np.mean(level)) - one for one in level)
             return self._shifts
 

@@ -18,6 +18,7 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import SAMPLED, Bench, Tabled, some_users
+from lossdsl.search.calibration import beyond
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
 
@@ -58,7 +59,7 @@ class FinalTest:
     """Tests losses on rows that the search has never seen; `recommender` is how to train, if not as the bench does."""
 
     def __init__(self, data: Dataset, bench: Bench, recommender: Recommender | None = None) -> None:
-        self.data, self.bench, self.training = data, bench, bench.settings.training
+        self.data, self.bench, self.training = data, bench, bench.calibrated().training
         self.validation, self.test = data.validation, data.test
         if bench.implicit:
             self.validation, self.test = (
@@ -85,9 +86,7 @@ class FinalTest:
             if not screened.why:
                 formula = Formula.from_tree(Tree(screened.trained, formula.tree.where))
         objective = Tabled(formula)
-        grid = self.training.final_l2
-        tuned = [self._train(objective, l2, FIRST_SEED - 1)[0] for l2 in grid]
-        l2 = grid[int(np.argmax(tuned))]
+        l2 = beyond(lambda l2: self._train(objective, l2, FIRST_SEED - 1)[0], self.training.final_l2)
         runs = [self._train(objective, l2, FIRST_SEED + k) for k in range(self.training.test_seeds)]
         return Tested(name, str(formula), l2, tuple(run[1] for run in runs), tuple(run[2] for run in runs))
 

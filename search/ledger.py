@@ -110,7 +110,7 @@ class Ledger:
         (path / "state").mkdir(parents=True, exist_ok=True)
         ledger = cls(path, _locked(path))
         try:
-            replace(path / "config.toml", config.encode())
+            ledger.configure(config)
         except OSError:
             ledger.close()  # a notebook may try again
             raise
@@ -193,6 +193,10 @@ class Ledger:
             raise LossError(f"no readable state in {self.path / 'state'}: " + "; ".join(self.warnings))
         self._trials.truncate(0)
         return None
+
+    def configure(self, config: str) -> None:
+        """Replace `config.toml`."""
+        replace(self.path / "config.toml", config.encode())
 
     def write_best(self, best: Mapping[str, Any]) -> None:
         """Replace `best.json`."""

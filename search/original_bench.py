@@ -72,7 +72,6 @@ class OriginalBench(Bench):
         self.trees: dict[str, Tree] = {}
         # Every outer epoch draws many a formula of an earlier one; threads share what it took to make it ready.
         self._ready: OrderedDict[str, Tabled] = OrderedDict()
-        self._lock = threading.Lock()
 
     def warm(self) -> None:
         """Compile the controller's loops, too."""

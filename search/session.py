@@ -119,22 +119,28 @@ def _run(
     settings = replace(settings, fingerprint=fingerprint)
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
     say(f"run directory: {run_dir}")
-    with ledger, Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
+    with ledger:
         state = ledger.load() if resume else None
         # Before the clock starts: what is compiled on first use can take longer than a short budget.
         with announced(say, "compiling the training loop, once per installation …"):
             bench.warm()
         clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now)
+        with announced(say, "finding how much L2 suits the data …"):
+            training = bench.calibrated(workers).training
+        if training != settings.training:
+            settings = replace(settings, training=training)
+            ledger.configure(write(settings))
         judge = Judge(pairwise=bench.pairwise)
-        run: Search | OriginalSearch
-        if isinstance(bench, OriginalBench):
-            run = OriginalSearch(settings, bench, ledger, evaluator, clock, judge, progress)
-        else:
-            run = Search(settings, bench, make(settings), ledger, evaluator, clock, progress)
-        if state:
-            run.restore(*state)
-        run.go(SEARCH_SHARE)
-        best = run.finish(RANK_SHARE)
+        with Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
+            run: Search | OriginalSearch
+            if isinstance(bench, OriginalBench):
+                run = OriginalSearch(settings, bench, ledger, evaluator, clock, judge, progress)
+            else:
+                run = Search(settings, bench, make(settings), ledger, evaluator, clock, progress)
+            if state:
+                run.restore(*state)
+            run.go(SEARCH_SHARE)
+            best = run.finish(RANK_SHARE)
         content = None
         if best is not None:
             with announced(say, "testing the best beside the known loss, both tuned alike …"):

@@ -78,15 +78,18 @@ class EvolutionSettings:
 class TrainingSettings:
     """How a recommender is trained with a candidate.
 
-    `l2` has the values of the ladder, `final_l2` those of the last rung and the test.
+    `l2` has the values of the ladder, `final_l2` those of the last rung and the test. Empty, they lie around what a
+    known loss does best with on the data at hand; that is looked for near `l2_start` before the search, and a run's
+    `config.toml` has what was found.
     """
 
     dim: int = 16
     batch_size: int = 512
     optimizer: str = "adam"
     lr: float = 0.003
-    l2: tuple[float, ...] = (6e-5, 3e-5, 1.1e-4)
-    final_l2: tuple[float, ...] = (2.8e-5, 4e-5, 5.7e-5, 8e-5, 1.13e-4)
+    l2: tuple[float, ...] = ()
+    final_l2: tuple[float, ...] = ()
+    l2_start: float = 6e-5
     init_std: float = 0.01
     epochs: int = 40
     patience: int = 3
@@ -217,8 +220,7 @@ def for_model(settings: Settings, model: str) -> Settings:
 
 
 _IMPLICIT: Mapping[str, Any] = {
-    "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2": [6e-6, 1.4e-5],
-                 "final_l2": [4e-6, 8e-6, 1.13e-5, 1.6e-5, 2.3e-5], "epochs": 40, "test_seeds": 5},
+    "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2_start": 1e-5, "epochs": 40, "test_seeds": 5},
     "ladder": {"folds": 4, "first_epochs": 3},
 }  # fmt: skip
 # Where a ranking of all items costs more than a training, fewer users are ranked.
@@ -310,7 +312,8 @@ def _fitted(default: Any, value: Any, origin: str, name: str) -> Any:
         return merge(default, value, origin, name + ".")
     if isinstance(default, tuple):
         values = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(_fitted(default[0], item, origin, name) for item in values)
+        like = default[0] if default else 0.0  # what may be empty has numbers
+        return tuple(_fitted(like, item, origin, name) for item in values)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not type(default):

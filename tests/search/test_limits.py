@@ -32,10 +32,16 @@ def test_below_the_least_and_above_the_most(name: str) -> None:
     check(assign(Settings(), f"{name}={int(least) if whole else float(least)}"))
 
 
-@pytest.mark.parametrize("change", ["training.l2=[]", "training.lr=inf", "training.l2=[nan]", "space.operators=[]"])
+@pytest.mark.parametrize("change", ["training.layers=[]", "training.lr=inf", "training.l2=[nan]", "space.operators=[]"])
 def test_what_is_empty_or_no_number(change: str) -> None:
     with pytest.raises(LossError, match=f"`{change.split('=')[0]}`"):
         check(assign(Settings(), change))
+
+
+def test_the_l2_is_open_but_not_in_the_published_method() -> None:
+    check(assign(Settings(), "training.l2=[]"))
+    with pytest.raises(LossError, match="`training.l2` is empty"):
+        check(assign(preset("autolossgen"), "training.l2=[]"))
 
 
 def test_a_search_is_refused_before_it_is_written(tmp_path: Path) -> None:
