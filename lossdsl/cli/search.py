@@ -158,9 +158,24 @@ def summary(result: SearchResult) -> str:
 
 
 def training(result: SearchResult) -> str:
-    """The command that trains with what was found, as the search did: its model and its task."""
+    """The command that trains with what was found, as the fair test did: all that `train` does not do by itself."""
+    from lossdsl.recsys.settings import Settings as Recommender
+
     settings = result.settings
     words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]
     words += ["--model", settings.model] * (settings.model != "biasedmf")
     words += ["--task", settings.task] * (settings.task != "explicit")
+    if settings.preset:
+        return shlex.join([*words, "--preset", settings.preset])
+    usual = Recommender(model=settings.model, task=settings.task).resolve()
+    own = ["layers"] * (settings.training.layers == (0,)) + ["batch_size"] * (settings.model == "ranknet")
+    own += ["train_neg"] * (settings.task != "implicit")
+    own += ["epochs"] * (settings.training.train_rows > 0)  # those of a search have fewer rows
+    for name in ("dim", "init_std", "layers", "optimizer", "lr", "batch_size", "epochs", "train_neg"):
+        value = getattr(settings.training, name)
+        if name not in own and value != getattr(usual, name):
+            written = ",".join(map(str, value)) if name == "layers" else f"{value}"
+            words += [f"--{name.replace('_', '-')}", written]
+    if result.best is not None:
+        words += ["--l2", f"{result.best['l2']:.3g}"]
     return shlex.join(words)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lossdsl.cli.main import main
 from lossdsl.cli.search import training
+from lossdsl.cli.train import command as train
 from lossdsl.search.session import SearchResult
-from lossdsl.search.settings import Settings
+from lossdsl.search.settings import Settings, assign, for_model, for_task, preset
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -48,16 +50,23 @@ def test_no_run_directory_is_named_for_what_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("model", "task", "more"),
-    [
-        ("biasedmf", "explicit", []),
-        ("biasedmf", "implicit", ["--task", "implicit"]),
-        ("ranknet", "explicit", ["--model", "ranknet"]),
-    ],
-)
-def test_the_command_that_trains_with_the_result(model: str, task: str, more: list[str]) -> None:
-    settings = Settings(model=model, task=task, data="my data.csv")
-    result = SearchResult(Path("a run"), None, 0, {}, 0.0, settings)
+TRAINS = [
+    (Settings(), ["--epochs", "40", "--l2", "0.00012"]),
+    (for_task(Settings(), "implicit"), [
+        "--task", "implicit", "--dim", "32", "--lr", "0.01", "--batch-size", "2048", "--epochs", "40", "--train-neg",
+        "8", "--l2", "0.00012",
+    ]),
+    (assign(for_model(Settings(), "ranknet"), "training.layers=[64, 32]"), [
+        "--model", "ranknet", "--layers", "64,32", "--l2", "0.00012",
+    ]),
+    (preset("autolossgen"), ["--preset", "autolossgen"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "more"), TRAINS)
+def test_the_command_that_trains_with_the_result(settings: Settings, more: list[str]) -> None:
+    settings = replace(settings, data="my data.csv")
+    result = SearchResult(Path("a run"), {"l2": 0.00012}, 0, {}, 0.0, settings)
     words = shlex.split(training(result))
     assert words == ["lossdsl", "train", "--loss", "a run", "--data", "my data.csv", *more]
+    train.make_context("train", words[2:])  # it takes them all
