@@ -21,7 +21,7 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.trainer import Diverged, State, Trainer
 from lossdsl.search.calibration import FINAL, LADDER, around, climb
-from lossdsl.search.folds import View, blind, joined, protocol_folds, rolled_views, with_negatives
+from lossdsl.search.folds import View, blind, joined, protocol_folds, rolled_views, telling, with_negatives
 from lossdsl.search.settings import Settings
 
 # Trained once in every view: views differ in how hard they are, and rewards have to be comparable whatever was
@@ -117,7 +117,7 @@ class Bench:
         self.pairwise = settings.model == "ranknet"
         self.implicit = settings.task == "implicit"
         self.views = self._views()
-        if not self.views or not self.evaluations:
+        if not self.evaluations:
             raise LossError(f"{data.name}: the validation rows hold one label only, so there is nothing to measure")
         if training.train_rows and not self.pairwise and training.train_rows < len(self.train):
             self.limit: int | None = training.train_rows
@@ -158,8 +158,7 @@ class Bench:
     def _views(self) -> tuple[View, ...]:
         training, count, data = self.settings.training, self.settings.ladder.folds, self.data
         if not self.implicit and not self.pairwise:
-            views = rolled_views(data.train, data.validation, count)
-            return views if views and views[0].train is data.train else ()
+            return rolled_views(data.train, data.validation, count)
         train, extra = protocol_folds(liked(data.train) if self.implicit else data.train, count)
         evaluations: tuple[Rows, ...] = (data.validation, *extra)
         if self.implicit:
@@ -174,7 +173,7 @@ class Bench:
             )
             if 0 < training.train_rows < len(train):
                 train = some_users(train, training.train_rows, self.settings.seed)
-        return (View(train, tuple(rows for rows in evaluations if len(np.unique(rows.label)) > 1)),)
+        return (View(train, telling(evaluations)),)
 
     def warm(self) -> None:
         """Train on a handful of rows: whatever is compiled when it is first used is compiled now."""
@@ -193,12 +192,19 @@ class Bench:
             objective = Tabled(parse(job.formula, dialect="lossdsl"))
         except LossError as error:
             return Result(-np.inf, -np.inf, 0.0, 0, 0, time.perf_counter() - started, str(error))
+        shifts = self._levelled()
+        found = self._first_view(objective, job, shifts[0])
+        if found.values and not found.note and found.reward >= job.bar:
+            found = self._other_views(objective, job.seeds, found, shifts)
+        return replace(found, seconds=time.perf_counter() - started)
+
+    def _first_view(self, objective: Objective, job: Job, shift: float) -> Result:
+        """Every L2 with every seed, as far as the bars of the job allow."""
         best, chosen = -np.inf, job.l2[0]
         values: tuple[float, ...] = ()
         first = -np.inf
         rows = epochs = 0
         note = ""
-        shifts = self._levelled()
         for l2 in job.l2:
             fits: list[Fit] = []
             for seed in job.seeds:
@@ -212,24 +218,29 @@ class Bench:
                     break
             if fits[-1].note:
                 if best == -np.inf and fits[-1].epochs:
-                    best, chosen = fits[-1].best + shifts[0], l2
+                    best, chosen = fits[-1].best + shift, l2
                 break
-            found = tuple(fit.best + shifts[0] for fit in fits)
+            found = tuple(fit.best + shift for fit in fits)
             mean = float(np.mean(found))
             if mean > best:
                 best, chosen, values = mean, l2, found
             if mean < job.bar:
                 break
-        if values and not note and best >= job.bar:
-            table = [values]
-            for view, shift in zip(self.views[1:], shifts[1:]):
-                fits = [self.fit(objective, chosen, seed, view=view) for seed in job.seeds]
-                rows, epochs = rows + sum(fit.rows for fit in fits), epochs + sum(fit.epochs for fit in fits)
-                table.append(tuple(fit.best + shift for fit in fits))
-                note = note or next((fit.note for fit in fits if fit.note), "")
-            values = tuple(np.mean(table, axis=0).tolist())
-            best = -np.inf if note else float(np.mean(values))  # what explodes in a view has no reward
-        return Result(best, first, chosen, rows, epochs, time.perf_counter() - started, note, values)
+        return Result(best, first, chosen, rows, epochs, 0.0, note, values)
+
+    def _other_views(
+        self, objective: Objective, seeds: tuple[int, ...], found: Result, shifts: tuple[float, ...]
+    ) -> Result:
+        """The same seeds in the other views, at the L2 that was best in the first; the reward is the mean of all."""
+        rows, epochs, note, table = found.rows, found.epochs, "", [found.values]
+        for view, shift in zip(self.views[1:], shifts[1:]):
+            fits = [self.fit(objective, found.l2, seed, view=view) for seed in seeds]
+            rows, epochs = rows + sum(fit.rows for fit in fits), epochs + sum(fit.epochs for fit in fits)
+            table.append(tuple(fit.best + shift for fit in fits))
+            note = note or next((fit.note for fit in fits if fit.note), "")
+        values = tuple(np.mean(table, axis=0).tolist())
+        reward = -np.inf if note else float(np.mean(values))  # what explodes in a view has no reward
+        return Result(reward, found.first, found.l2, rows, epochs, 0.0, note, values)
 
     def calibrated(self, workers: int = 1) -> Settings:
         """The settings, with the L2 values that they left open: those are found now, unless they were before."""

@@ -41,7 +41,7 @@ def rolled_views(train: Rows, validation: Rows, count: int) -> tuple[View, ...]:
 
     View 0 trains on all of `train` and is measured on `validation`. View j trains on what was there before fold j and
     is measured on the two sets that came next, as a test is: the epoch is chosen on the first, the second is the test.
-    A set whose rows all have one label measures nothing and is left out.
+    A set whose rows all have one label measures nothing and is left out, and so is an earlier view that has no other.
 
     What a recommender learns from rows long before the ones it is measured on, where those between are missing, says
     little: such folds found losses with light labels the better ones that were the worse ones at the test.
@@ -53,12 +53,16 @@ def rolled_views(train: Rows, validation: Rows, count: int) -> tuple[View, ...]:
     >>> [(view.train.item.tolist(), [rows.item.tolist() for rows in view.evaluations]) for view in views]
     [([0, 1, 2, 3, 4, 5, 6, 7], [[8, 9]]), ([0, 1, 2, 3, 4, 5], [[6, 7], [8, 9]])]
     """
-    views = [View(train, (validation,))]
+    earlier = []
     for j in range(1, count + 1):
         rest, folds = protocol_folds(train, j)
-        views.append(View(rest, (folds[-1], (validation, *folds)[j - 1])))
-    kept = (replace(v, evaluations=tuple(r for r in v.evaluations if len(np.unique(r.label)) > 1)) for v in views)
-    return tuple(view for view in kept if view.evaluations and len(view.train))
+        earlier.append(View(rest, telling((folds[-1], (validation, *folds)[j - 1]))))
+    return View(train, telling((validation,))), *(view for view in earlier if view.evaluations and len(view.train))
+
+
+def telling(sets: Sequence[Rows]) -> tuple[Rows, ...]:
+    """The sets that have rows of both labels: on others, nothing can be measured."""
+    return tuple(rows for rows in sets if len(np.unique(rows.label)) > 1)
 
 
 def blind(data: Dataset) -> Dataset:
