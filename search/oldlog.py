@@ -1,32 +1,24 @@
-"""Logs of the original program: what its two scripts made of them, and what is true of the formulas in them."""
+"""Logs of the original program: what its `reorg_log.py` made of them, and what is true of the formulas in them."""
 
 from __future__ import annotations
 
 import csv
 import io
-import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isfinite
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lossdsl.errors import LossError
 from lossdsl.formula import Formula, parse
-from lossdsl.grammar.tree import Apply, Name, Node, Number
-from lossdsl.search.charts import Point, bars, plane
-from lossdsl.search.page import figure, page, table
+from lossdsl.search.oldcheck import POINTS, valid_check
 
 _METRICS = r"([-+\d.,naife]+)"
 _EPOCH = re.compile(rf"Epoch\s+(\d+)\b.*?train=\s*{_METRICS}\s+validation=\s*{_METRICS}\s+test=\s*{_METRICS}")
+_DAMAGED = re.compile(r"Epoch\s+\d+\b.*\b(?:train|validation|test)=")
 _PREFIX = re.compile(r"^(?:INFO|WARNING|ERROR|DEBUG):[^:]*:")
-_EPSILON = 1e-6
-_POINTS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,8 +39,8 @@ class Row:
     trained: str
 
 
-def read_log(path: Path | str) -> list[Row]:
-    """The rows of a log, or of a file with one formula a line.
+def read_log(path: Path | str, say: Callable[[str], None] = lambda text: None) -> list[Row]:
+    """The rows of a log, or of a file with one formula a line; `say` is told of epochs whose lines are damaged.
 
     Source: `reorg_log.py` and `loss_valid_check.py` of AutoLossGen.
     """
@@ -64,6 +56,10 @@ def read_log(path: Path | str) -> list[Row]:
             before = _PREFIX.sub("", lines[k - 1]).strip() if k and not _EPOCH.search(lines[k - 1]) else ""
             metrics = tuple(_number(match[n]) for n in (2, 3, 4))
             found.append((int(match[1]), metrics, before if "pred" in before or "label" in before else ""))
+    damaged = [k for k, line in enumerate(lines, 1) if _DAMAGED.search(line) and not _EPOCH.search(line)]
+    if damaged:
+        count = "an epoch" if len(damaged) == 1 else f"{len(damaged)} epochs, this is the first,"
+        say(f"{path}:{damaged[0]}: {count} left out: no train=, validation= and test= with numbers")
     if not found:
         formulas = [_PREFIX.sub("", line).strip() for line in lines if _holds_formula(line)]
         if not formulas:
@@ -118,84 +114,6 @@ def _judge(text: str) -> tuple[int | None, str, str]:
     return (None if formula is None else valid_check(formula, text)), verdicts[0], verdicts[1]
 
 
-def valid_check(formula: Formula, text: str = "") -> int:
-    """The number that `loss_valid_check.py` gives: of 1,000 points and both labels, how often a slope has the good
-    sign.
-
-    Its function is a third one, neither what is printed nor what is trained: no clamps, logarithms of x + 1e-6 or -x,
-    and 1 / (|x| + 1e-6) with the sign of x. Here it is evaluated as it stands there, but without `eval`.
-
-    >>> from lossdsl.formula import parse
-    >>> from lossdsl.search.oldlog import valid_check
-    >>> valid_check(parse("((label + - (pred))) ^ 2", "autolossgen-plain"))
-    2000
-    """
-    if "label" not in (text or str(formula)):
-        return 0
-    source = random.Random(0)
-    x = np.clip([source.random() for _ in range(_POINTS)], _EPSILON, 1 - _EPSILON)
-    count = 0
-    with np.errstate(all="ignore"):
-        for label, sign in ((1.0, -1.0), (0.0, 1.0)):
-            slope = (
-                _theirs(formula.tree.root, x + _EPSILON, label) - _theirs(formula.tree.root, x - _EPSILON, label)
-            ) / (2 * _EPSILON)
-            count += int((sign * slope > _EPSILON).sum())
-    return count
-
-
-def _theirs(root: Node, x: NDArray[np.float64], label: float) -> NDArray[np.float64]:
-    def value(node: Node) -> NDArray[np.float64]:
-        if isinstance(node, Number):
-            return np.full_like(x, float(node.value))
-        if isinstance(node, Name):
-            return x if node.name == "pred" else np.full_like(x, label)
-        assert isinstance(node, Apply)
-        a = [value(child) for child in node.args]
-        match node.op:
-            case "add":
-                return a[0] + a[1]
-            case "sub":
-                return a[0] - a[1]
-            case "mul":
-                return a[0] * a[1]
-            case "div":
-                return a[0] * _inverse(a[1])
-            case "reciprocal":
-                return _inverse(a[0])
-            case "neg":
-                return -a[0]
-            case "pow":
-                return np.asarray(a[0] ** a[1])
-            case "square":
-                return a[0] * a[0]
-            case "log":
-                return np.log(np.where(a[0] >= 0, a[0] + _EPSILON, -a[0]))
-            case "max":
-                return np.maximum.reduce(a)
-            case "min":
-                return np.minimum.reduce(a)
-            case "exp":
-                return np.exp(a[0])
-            case "abs":
-                return np.abs(a[0])
-            case "sqrt":
-                return np.sqrt(a[0])
-            case "sigmoid":
-                return 1 / (1 + np.exp(-a[0]))
-            case "tanh":
-                return np.tanh(a[0])
-            case "relu":
-                return np.maximum(a[0], 0)
-        return np.full_like(x, np.nan)
-
-    return value(root)
-
-
-def _inverse(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(x < 0, -1.0, 1.0) / (np.abs(x) + _EPSILON)
-
-
 HEAD = ("Epoch", "train", "validation", "test", "valid_check", "as_printed", "as_trained", "formula")
 
 
@@ -212,7 +130,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 def passed(rows: Sequence[Row]) -> list[Row]:
     """One row for each formula that `loss_valid_check.py` would print, the highest count first."""
     distinct = {r.formula: r for r in reversed(rows) if r.formula}
-    passing = [r for r in distinct.values() if r.valid_check is not None and r.valid_check > 1.2 * _POINTS]
+    passing = [r for r in distinct.values() if r.valid_check is not None and r.valid_check > 1.2 * POINTS]
     return sorted(passing, key=lambda r: (-(r.valid_check or 0), r.epoch))
 
 
@@ -233,40 +151,3 @@ def summary(rows: Sequence[Row]) -> str:
     lines.append(f"loss_valid_check.py lets {len(good)} pass; of these as printed: {counts('printed', good)}; "
                  f"as trained: {counts('trained', good)}")  # fmt: skip
     return "\n".join(lines)
-
-
-def log_page(path: Path | str, rows: Sequence[Row]) -> str:
-    """The report of a log as HTML text."""
-    points, steps, top = [], [], float("-inf")
-    # A log to which several runs were written counts its epochs from 1 again for each.
-    several = any(later.epoch <= r.epoch for r, later in zip(rows, rows[1:]))
-    for k, r in enumerate(rows, 1):
-        if r.validation is not None:
-            place = k if several else r.epoch
-            points.append(Point(place, r.validation, "dot", f"epoch {r.epoch}: {r.formula[:100]}"))
-            if r.validation > top:
-                top = r.validation
-                steps.append((float(place), top))
-    parts = ["".join(f"<p>{escape(line)}</p>" for line in summary(rows).splitlines())]
-    if points:
-        across = "epoch, one run after the other" if several else "epoch"
-        caption = "validation metric after each epoch, and the best so far"
-        parts.append(figure(caption, plane(points, steps, across, "validation")))
-    distinct = list({r.formula: r for r in rows if r.formula}.values())
-    both = [figure(f"distinct formulas, {name}", bars(Counter(getattr(r, key) for r in distinct).most_common()))
-            for name, key in (("as printed", "printed"), ("as trained", "trained"))]  # fmt: skip
-    parts.append(f'<div class="pair">{"".join(both)}</div>')
-    good = [[str(r.epoch), str(r.valid_check), escape(r.printed), escape(r.trained),
-             f"<code>{escape(r.formula)}</code>"] for r in passed(rows)]  # fmt: skip
-    if good:
-        words = f"<p class='quiet'>Of {2 * _POINTS} slopes more than {1.2 * _POINTS:.0f} have the good sign.</p>"
-        head = ("first epoch", "valid_check", "as printed", "as trained", "formula")
-        parts.append("<h2>What loss_valid_check.py lets pass</h2>" + words + table(head, good, (0, 1)))
-    shown = [[*_cells(r), f"<code>{escape(r.formula)}</code>"] for r in rows]
-    parts.append("<h2>Epochs</h2>" + table(HEAD, shown, (0, 1, 2, 3, 4)))
-    return page(f"Log of AutoLossGen: {Path(path).name}", "".join(parts))
-
-
-def _cells(r: Row) -> list[str]:
-    values = (r.epoch, r.train, r.validation, r.test, r.valid_check, r.printed, r.trained)
-    return ["" if v is None else escape(str(v)) for v in values]

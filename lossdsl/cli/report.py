@@ -29,9 +29,10 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
     if (run_dir is None) == (log is None):
         raise click.UsageError("Give a RUN_DIR, or --from-log FILE.")
     if log is not None:
-        from lossdsl.search.oldlog import as_csv, log_page, passed, read_log, summary
+        from lossdsl.search.oldlog import as_csv, passed, read_log, summary
+        from lossdsl.search.oldlog_page import log_page
 
-        rows = read_log(log)
+        rows = read_log(log, lambda text: click.echo(f"warning: {text}", err=True))
         target = output or Path(log.name).with_suffix(".html")
         with naming(target):
             target.write_text(log_page(log, rows), encoding="utf-8")

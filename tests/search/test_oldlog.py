@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from lossdsl.cli.report import command
 from lossdsl.errors import LossError
 from lossdsl.formula import parse
-from lossdsl.search.oldlog import HEAD, as_csv, log_page, passed, read_log, summary, valid_check
+from lossdsl.search.oldcheck import valid_check
+from lossdsl.search.oldlog import HEAD, as_csv, passed, read_log, summary
+from lossdsl.search.oldlog_page import log_page
 
 LOG = """INFO:root:Init: \t train= 0.501 validation= 0.502 test= 0.503 [0.4 s] auc
 INFO:root:Best auc during controller train: 0.492; Starting auc: 0.214
@@ -40,6 +42,19 @@ def test_epochs_metrics_and_formulas(log: Path) -> None:
     assert [(r.epoch, r.train, r.validation, r.test) for r in rows] == [
         (1, 0.457227, 0.5, 0.447619), (2, 0.453294, 0.51, 0.447619), (3, 0.46, 0.52, 0.45)]  # fmt: skip
     assert rows[0].formula == rows[2].formula == "1 / (((pred * label) + max(label , 1)))"
+
+
+@pytest.mark.parametrize("torn", ["validation= 0.51", "validation= 0.510000 test=", "validation= 0.5 tes"])
+def test_damaged_epochs_are_said(torn: str, log: Path) -> None:
+    whole = LOG.splitlines()
+    cut = whole[5].partition("validation=")[0] + torn
+    said: list[str] = []
+    log.write_text("\n".join([*whole[:5], cut, *whole[6:], cut]))
+    assert [r.epoch for r in read_log(log, said.append)] == [1, 3]
+    assert len(said) == 1 and said[0].startswith(f"{log}:6: 2 epochs, this is the first, left out: no")
+    log.write_text(LOG)
+    said.clear()
+    assert len(read_log(log, said.append)) == 3 and not said
 
 
 @pytest.mark.parametrize(
