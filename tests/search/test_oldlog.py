@@ -47,11 +47,11 @@ def test_epochs_metrics_and_formulas(log: Path) -> None:
 @pytest.mark.parametrize("torn", ["validation= 0.51", "validation= 0.510000 test=", "validation= 0.5 tes"])
 def test_damaged_epochs_are_said(torn: str, log: Path) -> None:
     whole = LOG.splitlines()
-    cut = whole[5].partition("validation=")[0] + torn
+    cut = whole[6].partition("validation=")[0] + torn
     said: list[str] = []
-    log.write_text("\n".join([*whole[:5], cut, *whole[6:], cut]))
+    log.write_text("\n".join([*whole[:6], cut, *whole[7:], cut]))
     assert [r.epoch for r in read_log(log, said.append)] == [1, 3]
-    assert len(said) == 1 and said[0].startswith(f"{log}:6: 2 epochs, this is the first, left out: no")
+    assert len(said) == 1 and said[0].startswith(f"{log}:7: 2 epochs, this is the first, left out: no")
     log.write_text(LOG)
     said.clear()
     assert len(read_log(log, said.append)) == 3 and not said
