@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -145,11 +146,13 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and isinstance(self.pool, Processes):
-            self.pool.end()  # threads finish the training at hand, of seconds
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(self.pool, Processes):
+            self.pool.__exit__(kind, error, trace)
         elif self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.shutdown(cancel_futures=True)  # threads finish the training at hand, of seconds
 
     def run(self, jobs: Sequence[Job]) -> Iterable[Trained]:
         """The trainings in the order of the jobs."""

@@ -14,9 +14,10 @@ from lossdsl.search.archive import Entry
 from lossdsl.search.budget import Clock
 from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.evaluator import Evaluator, OutOfTime
-from lossdsl.search.foresight import Foresight, Slopes
+from lossdsl.search.foresight import Foresight
 from lossdsl.search.gains import Helper, Helpers
 from lossdsl.search.ledger import Ledger, Trial
+from lossdsl.search.likeness import Slopes
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
 from lossdsl.search.proxy import Keys, Speller, slopes
 from lossdsl.search.run import Progress

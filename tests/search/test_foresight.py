@@ -16,8 +16,9 @@ from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.trainer import State
 from lossdsl.search.evaluator import Evaluator
-from lossdsl.search.foresight import Foresight, Slopes
+from lossdsl.search.foresight import Foresight
 from lossdsl.search.ledger import read_trials
+from lossdsl.search.likeness import Slopes
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings, assign, preset
