@@ -36,7 +36,7 @@ def _widened(values: Sequence[float]) -> tuple[float, float]:
 
 
 def plane(points: Sequence[Point], steps: Sequence[tuple[float, float]], x_name: str, y_name: str) -> str:
-    """Points, and over them a line of steps (the best so far, or a front).
+    """Points, and over them a line of steps (the best so far, or a front); across, something is counted.
 
     >>> from lossdsl.search.charts import Point, plane
     >>> plane([Point(1, 0.5)], [(1, 0.5), (2, 0.6)], "trial", "reward").count("<circle")
@@ -60,7 +60,7 @@ def plane(points: Sequence[Point], steps: Sequence[tuple[float, float]], x_name:
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{write(tick)}</text>')
     for tick in ticks(x_low, x_high):
-        if tick < 0:
+        if tick < 0 or tick != round(tick):
             continue
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         parts.append(f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 22}" text-anchor="middle">{write(tick)}</text>')

@@ -132,8 +132,9 @@ def _result(best: dict[str, Any] | None, unended: bool) -> str:
     head = ["loss", f"test {escape(test['metric'])}", f"over {test['seeds']} seeds", "L2 chosen"]
     sentence = (
         f"<p>Difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f}, "
-        "by drawing users and seeds again. Both losses had the same choice of L2 values on validation; the test rows "
-        "were used here for the first time.</p>"
+        "by drawing users and seeds again. Both losses took the L2 that was best on validation, of the same "
+        "values and of further ones where it was the least or the largest; the test rows were used here for the first "
+        "time.</p>"
     )
     return formula + words + table(head, rows, (1, 2, 3)) + sentence
 

@@ -181,4 +181,5 @@ def test_text_in_pictures_is_escaped() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
+    assert re.findall(r'middle">([\d.]+)<', plane([Point(16, 0.7)], [], "nodes", "y")) == ["16"]  # no tenths of a node
     assert "nothing" in plane([], [], "x", "y") and "nothing" in bars([])
