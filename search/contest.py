@@ -192,7 +192,7 @@ def _same(config: Path, chosen: Settings, rows: int, most: int) -> None:
     """Whether the search that is in the folder is one of this contest."""
     there = read(config.read_text(encoding="utf-8"), Settings(), str(config))
     # What the settings of the contest leave open, every search found for itself.
-    found = {name: () for name in ("l2", "final_l2") if not getattr(chosen.training, name)}
+    found: dict[str, Any] = {name: () for name in ("l2", "final_l2") if not getattr(chosen.training, name)}
     there = replace(there, training=replace(there.training, **found))
     names = [f.name for f in fields(Settings) if f.name not in ("budget", "fingerprint")]
     other = [name for name in names if getattr(there, name) != getattr(chosen, name)]
