@@ -222,14 +222,16 @@ def user_draws(users: int) -> Any:
     return np.random.default_rng(12).multinomial(users, np.full(users, 1 / users), size=REPLICATES)
 
 
-def searched(split: str, seed: int, budget: str, workers: int, rate: float = 0.0) -> dict[str, Any]:
-    """What a search finds; the data it is given have no test rows.
+def searched(
+    split: str, seed: int, budget: str, workers: int, rate: float = 0.0, seeded: bool = False
+) -> dict[str, Any]:
+    """What a search finds; the data it is given have no test rows. A `seeded` one starts from the known losses.
 
     With a `rate`, a second of the budget is so many processor seconds, however long others keep them from running.
     """
     data = dataset(split)
     task = task_of(split)
-    settings = for_model(SearchSettings(seed=seed), TASKS[task].model)
+    settings = for_model(SearchSettings(seed=seed, seeded=seeded), TASKS[task].model)
     if task == "implicit":
         settings = for_task(settings, task)
     if task in SEARCH_L2:
@@ -249,7 +251,7 @@ def searched(split: str, seed: int, budget: str, workers: int, rate: float = 0.0
     best = result.best
     return {
         "found": best["formula"], "nodes": best["nodes"], "trials": result.trials, "fates": result.fates,
-        "reward": best["reward"], "final": best["final"], "front": best["front"], "seeded": best["seeded"],
+        "reward": best["reward"], "final": best["final"], "front": best["front"],
         "folds": settings.ladder.folds, "seconds": round(result.elapsed, 1), "workers": workers,
         # On a machine that others use too, the processor's seconds say what the budget came to.
         "processor_seconds": round(time.process_time() - begin, 1), "rate": rate,
@@ -290,6 +292,7 @@ def study(
     kept: Kept,
     known: bool = True,
     rate: float = 0.0,
+    seeded: bool = False,
 ) -> None:
     """All cells of some splits that are not there yet."""
     for split in splits:
@@ -297,7 +300,7 @@ def study(
         for name, variants in baselines(task_of(split)).items() if known else ():
             kept.cell({"kind": "baseline", "split": split, "loss": name}, partial(_known, lab, variants))
         for seed in seeds:
-            place = {"split": split, "seed": seed, "budget": budget}
+            place = {"split": split, "seed": seed, "budget": budget, "seeded": seeded}
             # A row of its own: what ten minutes found is not lost where the tuning after it is broken off.
             kept.cell({"kind": "search"} | place, partial(_tested, lab, place, workers, kept, rate))
 
@@ -307,9 +310,9 @@ def _known(lab: Lab, variants: Sequence[str]) -> dict[str, Any]:
 
 
 def _tested(lab: Lab, place: dict[str, Any], workers: int, kept: Kept, rate: float) -> dict[str, Any]:
-    find = partial(searched, place["split"], place["seed"], place["budget"], workers, rate)
+    find = partial(searched, place["split"], place["seed"], place["budget"], workers, rate, place["seeded"])
     found = kept.cell({"kind": "found"} | place, find)
-    facts = {name: found[name] for name in ("found", "nodes", "trials", "folds", "seeded", "processor_seconds")}
+    facts = {name: found[name] for name in ("found", "nodes", "trials", "folds", "processor_seconds")}
     return facts | lab.test(lab.tune([found["found"]]))
 
 
@@ -322,6 +325,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.0, metavar="R",
                         help="where others use the machine: R processor seconds are one of the budget")  # fmt: skip
     parser.add_argument("--only", choices=("baselines", "searches"), help="the known losses alone, or the searches")
+    parser.add_argument("--seeded", action="store_true", help="searches that start from the known losses")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     single_thread()
@@ -335,6 +339,7 @@ def main() -> int:
         kept,
         known=options.only != "searches",
         rate=options.rate,
+        seeded=options.seeded,
     )
     print(table(kept.rows, options.budget))
     return 0

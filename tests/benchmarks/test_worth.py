@@ -34,7 +34,8 @@ def row(kind: str, split: str, test: float, shift: float, **more: Any) -> dict[s
 
 def rows(*searched: float) -> list[dict[str, Any]]:
     found = [
-        row("search", "rolling-1", t, t - 0.8, seed=k, budget="10m", found=f"loss {k}") for k, t in enumerate(searched)
+        row("search", "rolling-1", t, t - 0.8, seed=k, budget="10m", seeded=False, found=f"loss {k}")
+        for k, t in enumerate(searched)
     ]
     known = [row("baseline", "rolling-1", t, t - 0.8, loss=f"known {t}") for t in (0.79, 0.80, 0.78)]
     return known + found
@@ -45,6 +46,13 @@ def test_the_table_sets_the_median_against_the_best_known_loss_of_the_test(worth
     assert "| rolling-1 | auc | known 0.8 | 0.8000 | `loss 0` (3) | 0.8100 | +0.0100 (+1.3%) |" in text
     # The same users are drawn for all, so what is left of the interval is the search seeds'.
     assert "-0.0100 to +0.0300" in text
+
+
+def test_a_seeded_search_is_reported_as_one(worth: Any) -> None:
+    seeded = row("search", "rolling-1", 0.85, 0.05, seed=0, budget="10m", seeded=True, found="head start")
+    lines = worth.table([*rows(0.81), seeded], "10m").splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["rolling-1", "rolling-1, seeded"]
+    assert "| `head start` (1) | 0.8500 | +0.0500" in lines[3] and "`loss 0` (1) | 0.8100" in lines[2]
 
 
 def test_a_budget_has_a_table_of_its_own(worth: Any) -> None:
@@ -68,9 +76,9 @@ def test_a_cell_is_made_once(worth: Any, tmp_path: Path) -> None:
 def test_what_was_found_is_kept_before_it_is_tuned(worth: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     searches = []
 
-    def searched(split: str, seed: int, budget: str, workers: int, rate: float) -> dict[str, Any]:
-        searches.append(seed)
-        return {"found": "mse", "nodes": 4, "trials": 9, "folds": 4, "seeded": False, "processor_seconds": 1.0}
+    def searched(split: str, seed: int, budget: str, workers: int, rate: float, seeded: bool) -> dict[str, Any]:
+        searches.append((seed, seeded))
+        return {"found": "mse", "nodes": 4, "trials": 9, "folds": 4, "processor_seconds": 1.0}
 
     def broken_off(*rest: Any) -> None:
         raise KeyboardInterrupt
@@ -84,7 +92,10 @@ def test_what_was_found_is_kept_before_it_is_tuned(worth: Any, monkeypatch: pyte
     monkeypatch.setattr(worth.Lab, "test", lambda lab, tuned: tuned | {"test": 0.5})
     worth.study(["rolling-1"], [1], "10m", 1, worth.Kept(place), known=False)
     last = json.loads(place.read_text().splitlines()[-1])
-    assert searches == [1] and (last["kind"], last["found"], last["formula"]) == ("search", "mse", "mse")
+    assert searches == [(1, False)] and (last["kind"], last["found"], last["formula"]) == ("search", "mse", "mse")
+    # A seeded one is a cell of its own.
+    worth.study(["rolling-1"], [1], "10m", 1, worth.Kept(place), known=False, seeded=True)
+    assert searches == [(1, False), (1, True)] and json.loads(place.read_text().splitlines()[-1])["seeded"]
 
 
 def test_the_search_is_given_no_test_rows(worth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
