@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -242,14 +243,18 @@ class Bench:
         reward = -np.inf if note else float(np.mean(values))  # what explodes in a view has no reward
         return Result(reward, found.first, found.l2, rows, epochs, 0.0, note, values)
 
-    def calibrated(self, workers: int = 1) -> Settings:
-        """The settings, with the L2 values that they left open: those are found now, unless they were before."""
+    def calibrated(self, workers: int = 1, enough: Callable[[], bool] = lambda: False) -> Settings:
+        """The settings, with the L2 values that they left open: those are found now, unless they were before.
+
+        Where only the values of the last rung are open, they lie around the first one of the ladder.
+        """
         with self._lock:
             training = self.settings.training
             if not (training.l2 and training.final_l2):
-                with ThreadPoolExecutor(workers) as pool:
+                threads = 1 if self.engine == "torch" else max(1, workers)
+                with ThreadPoolExecutor(threads) as pool:
                     level = partial(self._level, pool)
-                    unit = training.l2[0] if training.l2 else climb(level, training.l2_start)
+                    unit = training.l2[0] if training.l2 else climb(level, training.l2_start, enough)
                 training = replace(
                     training, l2=training.l2 or around(unit, LADDER), final_l2=training.final_l2 or around(unit, FINAL)
                 )

@@ -7,6 +7,7 @@ leads no known loss that is tuned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 # In units of the known loss's best value: what a candidate is tried with, and what the last rung and the test choose
@@ -16,10 +17,13 @@ LADDER = (1.0, 0.5, 2.0)
 FINAL = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 MOST_STEPS = 12
 MOST_BEYOND = 3
+STEP = 1.4  # between those beyond an end
 
 
-def climb(value: Callable[[float], float], start: float) -> float:
+def climb(value: Callable[[float], float], start: float, enough: Callable[[], bool] = lambda: False) -> float:
     """The best place near `start`: in steps of two as long as one is better, upwards first, then one of half the size.
+
+    `enough` is asked before every step whether the time for it is spent.
 
     >>> from lossdsl.search.calibration import climb
     >>> [round(climb(lambda l2: -abs(l2 - best), 0.001), 5) for best in (0.009, 0.0005, 0.0015)]
@@ -30,6 +34,8 @@ def climb(value: Callable[[float], float], start: float) -> float:
         middle = place
         for factor in (size, 1 / size):
             for _ in range(most):
+                if enough():
+                    return place
                 here = value(place * factor)
                 if not here > top:
                     break
@@ -40,34 +46,29 @@ def climb(value: Callable[[float], float], start: float) -> float:
 
 
 def around(unit: float, factors: tuple[float, ...]) -> tuple[float, ...]:
-    """Multiples of a value, with three digits: they stand in a run's `config.toml`.
+    """Multiples of a value, with three digits: they stand in a run's `config.toml`. Of nought there is one.
 
     >>> from lossdsl.search.calibration import FINAL, around
     >>> around(6e-5, FINAL)
     (3e-05, 4.2e-05, 6e-05, 8.4e-05, 0.00012, 0.000168)
     """
-    return tuple(float(f"{unit * factor:.3g}") for factor in factors)
+    return tuple(dict.fromkeys(float(f"{unit * factor:.3g}") for factor in factors))
 
 
 def beyond(value: Callable[[float], float], places: tuple[float, ...]) -> float:
-    """The best of some ascending places; where it lies at an end, the places beyond that end are tried, too.
+    """The best of some places; where it is the least or the largest, up to three places beyond are tried, too.
 
-    Every loss is tuned so: one whose best lies outside of what suits another loss is not held to that.
+    So every loss is tuned, also one that wants more or less than suits another. A place alone is a choice and stays.
 
     >>> from lossdsl.search.calibration import beyond
-    >>> beyond(lambda l2: -abs(l2 - 5), (1.0, 2.0)), beyond(lambda l2: -abs(l2 - 5), (1.0,))
-    (4.0, 1.0)
+    >>> beyond(lambda l2: -abs(l2 - 2.7), (1.0, 2.0)), beyond(lambda l2: -abs(l2 - 2.7), (1.0,))
+    (2.8, 1.0)
     """
     found = {place: value(place) for place in places}
-    low, high = min(places), max(places)
-    ordered = sorted(places)
-    for _ in range(MOST_BEYOND if len(places) > 1 else 0):
+    for _ in range(MOST_BEYOND if len(found) > 1 else 0):
         best = max(found, key=lambda place: found[place])
-        if best == high:
-            high = further = high * ordered[-1] / ordered[-2]
-        elif best == low:
-            low = further = low * ordered[0] / ordered[1]
-        else:
+        if best not in (min(found), max(found)) or best == 0 or not math.isfinite(found[best]):
             break
+        further = best * STEP if best == max(found) else best / STEP
         found[further] = value(further)
     return max(found, key=lambda place: found[place])

@@ -30,6 +30,8 @@ LEAST: dict[str, tuple[float, float]] = {
         ),
         (0, math.inf),
     ),
+    **dict.fromkeys(("training.l2", "training.final_l2"), (0, math.inf)),
+    "training.l2_start": (1e-12, math.inf),
     **dict.fromkeys(("controller.share", "ladder.keep"), (0, 1)),
 }  # fmt: skip
 
@@ -59,11 +61,11 @@ def check(settings: Settings) -> None:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, float) and not math.isfinite(one):
                 raise LossError(f"`{name}` has to be a number, not {one}")
-        if name in LEAST:
-            least, most = LEAST[name]
-            if not least <= value <= most:
-                wanted = f"{least} or more" if most == math.inf else f"from {least} to {most}"
-                raise LossError(f"`{name}` has to be {wanted}, not {value}")
+            if name in LEAST:
+                least, most = LEAST[name]
+                if not least <= one <= most:
+                    wanted = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+                    raise LossError(f"`{name}` has to be {wanted}, not {one}")
 
 
 def _flat(settings: Any, place: str = "") -> list[tuple[str, Any]]:

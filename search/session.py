@@ -33,6 +33,7 @@ from lossdsl.search.verdict import Judge
 
 # Shares of a budget of time: proposing ends at the first, ranking at the second; the rest is for the fair test.
 SEARCH_SHARE, RANK_SHARE = 0.8, 0.93
+CALIBRATION_SHARE = 0.2  # of a budget of time, at most
 SCHEMA = 1
 
 
@@ -71,8 +72,9 @@ def search(
 
     `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget`, `workers` and
     `cluster` may change. `data` stands for `settings.data` where it was loaded already. `cluster` is the address of a
-    Dask scheduler whose workers train the candidates; then `workers` does not count. `say` is told what a user should
-    know while it runs. `now` counts the seconds of a budget of time: processor time, say, on a machine that others use.
+    Dask scheduler whose workers train the candidates; `workers` then counts for what is trained before, here. `say` is
+    told what a user should know while it runs. `now` counts the seconds of a budget of time: processor time, say, on a
+    machine that others use.
 
     >>> import tempfile
     >>> from lossdsl.search.session import search
@@ -126,7 +128,7 @@ def _run(
             bench.warm()
         clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now)
         with announced(say, "finding how much L2 suits the data …"):
-            training = bench.calibrated(workers).training
+            training = bench.calibrated(workers, lambda: clock.late(CALIBRATION_SHARE)).training
         if training != settings.training:
             settings = replace(settings, training=training)
             ledger.configure(write(settings))

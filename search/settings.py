@@ -80,7 +80,7 @@ class TrainingSettings:
 
     `l2` has the values of the ladder, `final_l2` those of the last rung and the test. Empty, they lie around what a
     known loss does best with on the data at hand; that is looked for near `l2_start` before the search, and a run's
-    `config.toml` has what was found.
+    `config.toml` has what was found. With `l2` alone given, `final_l2` lies around its first value.
     """
 
     dim: int = 16

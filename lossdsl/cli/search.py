@@ -158,19 +158,22 @@ def summary(result: SearchResult) -> str:
 
 
 def training(result: SearchResult) -> str:
-    """The command that trains with what was found, as the fair test did: all that `train` does not do by itself."""
+    """The command that trains with what was found: its model and task, and the sizes, rate and L2 of the fair test."""
     from lossdsl.recsys.settings import Settings as Recommender
+    from lossdsl.search.settings import for_model
 
     settings = result.settings
     words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]
     words += ["--model", settings.model] * (settings.model != "biasedmf")
     words += ["--task", settings.task] * (settings.task != "explicit")
-    if settings.preset:
+    if settings.preset and settings.model == "biasedmf":
         return shlex.join([*words, "--preset", settings.preset])
+    if settings.preset:  # tested as a practical search is
+        settings = for_model(type(settings)(), settings.model)
     usual = Recommender(model=settings.model, task=settings.task).resolve()
     own = ["layers"] * (settings.training.layers == (0,)) + ["batch_size"] * (settings.model == "ranknet")
     own += ["train_neg"] * (settings.task != "implicit")
-    own += ["epochs"] * (settings.training.train_rows > 0)  # those of a search have fewer rows
+    own += ["epochs"] * (settings.training.test_rows > 0)  # those of the test have fewer rows
     for name in ("dim", "init_std", "layers", "optimizer", "lr", "batch_size", "epochs", "train_neg"):
         value = getattr(settings.training, name)
         if name not in own and value != getattr(usual, name):

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lossdsl.errors import LossError
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.search.bench import Bench
-from lossdsl.search.calibration import FINAL, LADDER, MOST_BEYOND, around, beyond, climb
+from lossdsl.search.calibration import FINAL, LADDER, MOST_BEYOND, STEP, around, beyond, climb
 from lossdsl.search.contest import contest
 from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import read_trials
@@ -133,10 +134,29 @@ def test_the_test_rows_have_no_part_in_it(data: Dataset) -> None:
 def test_searches_of_a_contest_find_it_each_and_go_on(tmp_path: Path, data: Dataset) -> None:
     for rows in (100_000, 200_000):
         found = contest(small(), data, ["random"], [0], rows, tmp_path)
+    with pytest.raises(LossError, match="training differ"):
+        contest(small("training.l2=[1e-4]"), data, ["random"], [0], 200_000, tmp_path)
+    config = tmp_path / "random-0" / "config.toml"
+    config.write_text(config.read_text().replace("final_l2 = [", "final_l2 = [1e-7, "))
+    with pytest.raises(LossError, match="training differ"):
+        contest(small(), data, ["random"], [0], 200_000, tmp_path)
     assert found.curves[0].cost[-1] >= 200_000
 
 
 def test_the_fair_test_looks_beyond_what_suits_another_loss(data: Dataset) -> None:
     grid = [1e-5, 2e-5]  # far below what bce wants here
     settings = small("training.l2=[1e-5]", f"training.final_l2={grid}", "training.epochs=30", "training.patience=9")
-    assert FinalTest(data, Bench(data, settings)).run("bce", "bce").l2 == 2e-5 * 2**MOST_BEYOND
+    assert FinalTest(data, Bench(data, settings)).run("bce", "bce").l2 == pytest.approx(2e-5 * STEP**MOST_BEYOND)
+
+
+def test_of_nought_and_of_what_explodes_there_is_nothing_beyond(data: Dataset) -> None:
+    assert around(0.0, FINAL) == (0.0,)
+    tried: list[float] = []
+    assert beyond(lambda l2: tried.append(l2) or -l2, (0.0, 1e-5)) == 0.0 and tried == [0.0, 1e-5]  # type: ignore[func-returns-value]
+    assert beyond(lambda l2: -math.inf, (1e-5, 2e-5)) == 1e-5
+    assert Bench(data, small("training.l2=[0]")).calibrated().training.final_l2 == (0.0,)
+
+
+def test_it_takes_a_share_of_the_time_at_most() -> None:
+    spent: list[float] = []
+    assert climb(lambda l2: spent.append(l2) or l2, 1.0, lambda: len(spent) > 2) == 4.0  # type: ignore[func-returns-value]

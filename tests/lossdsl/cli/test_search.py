@@ -60,6 +60,9 @@ TRAINS = [
         "--model", "ranknet", "--layers", "64,32", "--l2", "0.00012",
     ]),
     (preset("autolossgen"), ["--preset", "autolossgen"]),
+    (for_model(preset("autolossgen"), "deepmodel"), [
+        "--model", "deepmodel", "--lr", "0.01", "--epochs", "4", "--l2", "0.00012",
+    ]),
 ]  # fmt: skip
 
 
