@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -251,28 +250,29 @@ class Bench:
         with self._lock:
             training = self.settings.training
             if not (training.l2 and training.final_l2):
-                threads = 1 if self.engine == "torch" else max(1, workers)
-                with ThreadPoolExecutor(threads) as pool:
-                    level = partial(self._level, pool)
-                    unit = training.l2[0] if training.l2 else climb(level, training.l2_start, enough)
+                unit = training.l2[0] if training.l2 else self._suiting(workers, enough)
                 training = replace(
                     training, l2=training.l2 or around(unit, LADDER), final_l2=training.final_l2 or around(unit, FINAL)
                 )
                 self.settings = replace(self.settings, training=training)
             return self.settings
 
-    def _level(self, pool: ThreadPoolExecutor, l2: float) -> float:
-        """What the yardstick comes to, as a mean over the views."""
+    def _suiting(self, workers: int, enough: Callable[[], bool]) -> float:
+        """The L2 that the yardstick does best with, as a mean over the views."""
+        with ThreadPoolExecutor(1 if self.engine == "torch" else max(1, workers)) as pool:
+            return climb(lambda l2: self._yardstick(l2, pool.map).mean(), self.settings.training.l2_start, enough)
+
+    def _yardstick(self, l2: float, each: Callable[..., Iterable[float]] = map) -> NDArray[np.float64]:
+        """What the yardstick comes to in every view."""
         objective, seed = Tabled(YARDSTICK), self.settings.seed
-        return float(np.mean(list(pool.map(lambda view: self.fit(objective, l2, seed, view=view).best, self.views))))
+        return np.array(list(each(lambda view: self.fit(objective, l2, seed, view=view).best, self.views)))
 
     def _levelled(self) -> tuple[float, ...]:
         """What is added to a metric in each view, so that the yardstick has the same in all of them."""
         with self._lock:
             if not self._shifts:
-                l2 = self.calibrated().training.l2[0]
-                level = [self.fit(Tabled(YARDSTICK), l2, self.settings.seed, view=view).best for view in self.views]
-                self._shifts = tuple(float(np.mean(level)) - one for one in level)
+                level = self._yardstick(self.calibrated().training.l2[0])
+                self._shifts = tuple((level.mean() - level).tolist())
             return self._shifts
 
     def measured(self, trainer: Trainer, view: View | None = None) -> list[float]:

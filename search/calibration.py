@@ -1,8 +1,8 @@
 """How much L2 suits the data: found with a known loss before the search, since candidates have the same mean slope.
 
-The best L2 depends on how many rows a user and an item have: on MovieLens-100k a value near 6e-5, on a fifth of its
-rows one eight times as large. Searched around the wrong value, losses are paid for regularising, and what is found
-leads no known loss that is tuned.
+The best L2 depends on how many rows a user and an item have: on MovieLens-100k a value near 6e-5, on the built-in data,
+of a fifth as many rows, one four times as large. Searched around the wrong value, losses are paid for regularising, and
+what is found leads no known loss that is tuned.
 """
 
 from __future__ import annotations

@@ -192,11 +192,15 @@ def _kept(path: Path) -> dict[tuple[tuple[str, int], int], Curve]:
 def _same(config: Path, chosen: Settings, rows: int, most: int) -> None:
     """Whether the search that is in the folder is one of this contest."""
     there = read(config.read_text(encoding="utf-8"), Settings(), str(config))
-    training = there.training
-    if not (chosen.training.l2 or chosen.training.final_l2) and training.l2:
-        # What the settings of the contest leave open, every search found for itself.
-        if (training.l2, training.final_l2) == (around(training.l2[0], LADDER), around(training.l2[0], FINAL)):
-            there = replace(there, training=replace(training, l2=(), final_l2=()))
+    # What the settings of the contest leave open, every search found for itself.
+    found: dict[str, Any] = {
+        name: ()
+        for name, factors in (("l2", LADDER), ("final_l2", FINAL))
+        if not getattr(chosen.training, name)
+        and there.training.l2
+        and getattr(there.training, name) == around(there.training.l2[0], factors)
+    }
+    there = replace(there, training=replace(there.training, **found))
     names = [f.name for f in fields(Settings) if f.name not in ("budget", "fingerprint")]
     other = [name for name in names if getattr(there, name) != getattr(chosen, name)]
     if other:

@@ -34,8 +34,6 @@ LEAST: dict[str, tuple[float, float]] = {
     "training.l2_start": (1e-12, math.inf),
     **dict.fromkeys(("controller.share", "ladder.keep"), (0, 1)),
 }  # fmt: skip
-
-
 # What may be empty: the data decides.
 OPEN = ("training.l2", "training.final_l2")
 

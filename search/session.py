@@ -27,7 +27,7 @@ from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
 from lossdsl.search.remote import Link, Remote
 from lossdsl.search.run import Progress, Search
-from lossdsl.search.settings import Settings, for_model, read, write
+from lossdsl.search.settings import Settings, for_test, read, write
 from lossdsl.search.strategies import make
 from lossdsl.search.verdict import Judge
 
@@ -182,14 +182,13 @@ def describe(
 ) -> dict[str, Any]:
     """The content of `best.json`: the loss, its proof, the front of reward against size, and the fair test."""
     report = judge.report(best.formula)
-    # The published third phase: its own optimizer, L2 and patience, the formula as it was searched. For the models that
-    # torch trains it would take hours; there the result is tested as those of the practical search are.
-    own = settings.preset if settings.model == "biasedmf" else ""
+    tested = for_test(settings)
+    own = tested.preset
     if isinstance(bench, OriginalBench) and own:
+        # The published third phase: its own optimizer, L2 and patience, the formula as it was searched.
         test = FinalTest(data, bench, bench.third_phase)
     else:
-        plain = for_model(Settings(seed=settings.seed), settings.model)
-        test = FinalTest(data, Bench(data, plain) if settings.preset else bench)
+        test = FinalTest(data, bench if tested is settings else Bench(data, tested))
     scale = bool(settings.preset) and not own
     ours = test.run("best", best.formula, scale=scale)
     baseline = "bpr" if bench.pairwise else "bce"

@@ -219,6 +219,16 @@ def for_model(settings: Settings, model: str) -> Settings:
     return changed if settings.preset else merge(changed, MODELS[model], f"model {model}")
 
 
+def for_test(settings: Settings) -> Settings:
+    """The settings of the fair test: those of the search, where that is not the published method with a dear model.
+
+    Its third phase would take hours for models that torch trains; their results are tested as in the practical search.
+    """
+    if not settings.preset or settings.model == "biasedmf":
+        return settings
+    return for_model(Settings(seed=settings.seed, data=settings.data), settings.model)
+
+
 _IMPLICIT: Mapping[str, Any] = {
     "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2_start": 1e-5, "epochs": 40, "test_seeds": 5},
     "ladder": {"folds": 4, "first_epochs": 3},

@@ -160,16 +160,14 @@ def summary(result: SearchResult) -> str:
 def training(result: SearchResult) -> str:
     """The command that trains with what was found: its model and task, and the sizes, rate and L2 of the fair test."""
     from lossdsl.recsys.settings import Settings as Recommender
-    from lossdsl.search.settings import for_model
+    from lossdsl.search.settings import for_test
 
-    settings = result.settings
+    settings = for_test(result.settings)
     words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]
     words += ["--model", settings.model] * (settings.model != "biasedmf")
     words += ["--task", settings.task] * (settings.task != "explicit")
-    if settings.preset and settings.model == "biasedmf":
+    if settings.preset:
         return shlex.join([*words, "--preset", settings.preset])
-    if settings.preset:  # tested as a practical search is
-        settings = for_model(type(settings)(), settings.model)
     usual = Recommender(model=settings.model, task=settings.task).resolve()
     own = ["layers"] * (settings.training.layers == (0,)) + ["batch_size"] * (settings.model == "ranknet")
     own += ["train_neg"] * (settings.task != "implicit")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lossdsl.errors import LossError
 from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import Dataset, Rows
-from lossdsl.search.bench import Bench
+from lossdsl.search.bench import YARDSTICK, Bench, Tabled
 from lossdsl.search.calibration import FINAL, LADDER, MOST_BEYOND, STEP, around, beyond, climb
 from lossdsl.search.contest import contest
 from lossdsl.search.final import FinalTest
@@ -62,7 +62,7 @@ def test_beyond_an_end_is_where_the_best_may_lie(places: list[float], peak: floa
     assert value(found) >= max(value(place) for place in places)
     if len(places) == 1:
         assert found == places[0]
-    elif 0 < places.index(found) < len(places) - 1 if found in places else False:
+    elif found in places[1:-1]:
         assert set(tried) == set(places)  # nothing more where the best has neighbours on both sides
     assert len(set(tried)) <= len(places) + MOST_BEYOND
 
@@ -87,8 +87,6 @@ def test_it_is_the_best_of_its_neighbours(data: Dataset) -> None:
     bench = Bench(data, settings)
     unit = bench.calibrated().training.l2[0]
     assert unit > 2 * settings.training.l2_start
-    from lossdsl.search.bench import YARDSTICK, Tabled
-
     objective = Tabled(YARDSTICK)
 
     def level(l2: float) -> float:
@@ -134,6 +132,9 @@ def test_the_test_rows_have_no_part_in_it(data: Dataset) -> None:
 def test_searches_of_a_contest_find_it_each_and_go_on(tmp_path: Path, data: Dataset) -> None:
     for rows in (100_000, 200_000):
         found = contest(small(), data, ["random"], [0], rows, tmp_path)
+    for k, open_last in enumerate(("training.l2=[1e-4]", "training.final_l2=[1e-4]")):
+        for rows in (50_000, 100_000):  # half of it open
+            contest(small(open_last), data, ["random"], [0], rows, tmp_path / f"half {k}")
     with pytest.raises(LossError, match="training differ"):
         contest(small("training.l2=[1e-4]"), data, ["random"], [0], 200_000, tmp_path)
     config = tmp_path / "random-0" / "config.toml"
