@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lossdsl.recsys.dataset import Array, DataError, Rows
-from lossdsl.recsys.kernels import grouped_auc, rank_auc, ranking, ranking_unsorted, sort_keys, sorted_auc
+from lossdsl.recsys.ranks import grouped_auc, rank_auc, ranking, ranking_unsorted, sort_keys, sorted_auc
 
 Metric = Callable[[Rows, Array], float]
 

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import DataError, Rows
-from lossdsl.recsys.kernels import ranking, ranking_unsorted
+from lossdsl.recsys.ranks import ranking, ranking_unsorted
 
 
 def naive_auc(label: list[float], score: list[float]) -> float:
