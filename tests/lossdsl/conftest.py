@@ -285,3 +285,9 @@ def written(program: Program, number: int | None = None) -> str:
 def precise() -> SimpleNamespace:
     """`truth`, `bound`, `ulps`, `written` and `Unclear`."""
     return SimpleNamespace(truth=truth, bound=bound, ulps=ulps, written=written, Unclear=Unclear, digits=DIGITS)
+
+
+@pytest.fixture
+def own_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Machine code of the tests, not that of whoever runs them."""
+    monkeypatch.setenv("LOSSDSL_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
