@@ -23,7 +23,7 @@ STEP = 1.4  # between those beyond an end
 def climb(value: Callable[[float], float], start: float, enough: Callable[[], bool] = lambda: False) -> float:
     """The best place near `start`: in steps of two as long as one is better, upwards first, then one of half the size.
 
-    `enough` is asked before every step whether the time for it is spent.
+    `enough` is asked before every step whether it has cost enough.
 
     >>> from lossdsl.search.calibration import climb
     >>> [round(climb(lambda l2: -abs(l2 - best), 0.001), 5) for best in (0.009, 0.0005, 0.0015)]
@@ -45,14 +45,24 @@ def climb(value: Callable[[float], float], start: float, enough: Callable[[], bo
     return place
 
 
+def rounded(value: float) -> float:
+    """Three digits, as a value stands in a run's `config.toml`.
+
+    >>> from lossdsl.search.calibration import rounded
+    >>> rounded(6e-5 * 2**0.5)
+    8.49e-05
+    """
+    return float(f"{value:.3g}")
+
+
 def around(unit: float, factors: tuple[float, ...]) -> tuple[float, ...]:
-    """Multiples of a value, with three digits: they stand in a run's `config.toml`. Of nought there is one.
+    """Multiples of a value, rounded; of nought there is one.
 
     >>> from lossdsl.search.calibration import FINAL, around
     >>> around(6e-5, FINAL)
     (3e-05, 4.2e-05, 6e-05, 8.4e-05, 0.00012, 0.000168)
     """
-    return tuple(dict.fromkeys(float(f"{unit * factor:.3g}") for factor in factors))
+    return tuple(dict.fromkeys(rounded(unit * factor) for factor in factors))
 
 
 def beyond(value: Callable[[float], float], places: tuple[float, ...]) -> float:

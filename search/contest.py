@@ -145,6 +145,7 @@ def contest(
     """
     if settings.preset:
         raise LossError("strategies are compared in the practical search, not in a preset")
+    strategies = tuple(dict.fromkeys(strategies))
     folder.mkdir(parents=True, exist_ok=True)
     kept = _kept(folder / DONE)
     done = {key: found for (key, cost), found in kept.items() if cost == rows}

@@ -86,7 +86,7 @@ class Search:
                 proposals = self.strategy.propose(self.settings.ladder.batch)
                 outcomes = list(self._try(proposals[: self._left()], late))
                 if len(outcomes) < len(proposals):
-                    return  # the budget of trials ended inside the batch: a longer run redoes it whole
+                    return  # the budget ended inside the batch: a longer run redoes it whole
                 self.strategy.observe(outcomes)
                 self.batches += 1
                 if self.batches % self.settings.ladder.tune_every == 0 and not self._improve(late):
@@ -119,6 +119,8 @@ class Search:
         # Asked for one by one: the first candidates train while the next ones are judged.
         results = self.evaluator.map(jobs(), late)
         for k, proposal in enumerate(proposals):
+            if self._left() == 0:  # a budget of rows ends within a batch
+                return
             yield self._log(proposal, judge(k), results)
 
     def _bars(self) -> tuple[float, float]:
@@ -175,14 +177,17 @@ class Search:
     # -- the best ------------------------------------------------------------------------------------------------
 
     def _improve(self, late: Callable[[], bool]) -> bool:
-        """Tune and shorten the best, and rank the best again; False where the budget of trials ended meanwhile."""
+        """Tune and shorten the best, and rank the best again; False where the budget ended meanwhile."""
         ladder = self.settings.ladder
         for entry in list(itertools.islice(self.archive.chosen(), ladder.tune)):
             tries = tuned(entry.root, ladder.tune_tries, self.rng) + shorter(entry.root, ladder.shorten, self.rng)
             outcomes = list(self._try(tries[: self._left()], late))
             if len(outcomes) < len(tries):
                 return False
-        self.rank(late)
+        # A budget of rows is what proposals train on. The ranking comes on top, and as strategies are compared by such
+        # budgets, it is the same for all: the best, once, at the end.
+        if self.clock.budget.rows is None:
+            self.rank(late)
         return True
 
     def rank(self, late: Callable[[], bool]) -> None:
@@ -213,13 +218,13 @@ class Search:
         ranked = [entry for entry in self.finals.values() if entry.final is not None]
         if not ranked:
             return None
-        top = max(entry.final or -1.0 for entry in ranked)
-        equal = [entry for entry in ranked if (entry.final or -1.0) >= top - self.settings.ladder.tie]
-        return min(equal, key=lambda e: (e.nodes, -(e.final or -1.0), e.number))
+        top = max(_final(entry) for entry in ranked)
+        equal = [entry for entry in ranked if _final(entry) >= top - self.settings.ladder.tie]
+        return min(equal, key=lambda e: (e.nodes, -_final(e), e.number))
 
     def front(self) -> list[Entry]:
         """Of the losses that were ranked, those that no smaller one beats, smallest first."""
-        return front(list(self.finals.values()), lambda entry: entry.final or -1.0)
+        return front(list(self.finals.values()), _final)
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -252,3 +257,8 @@ class Search:
         self.firsts = deque(meta["firsts"], maxlen=RECENT)
         self.rewards = deque(meta["rewards"], maxlen=RECENT)
         self.rng = generator_from(meta["rng"])
+
+
+def _final(entry: Entry) -> float:
+    """What the ranking gave; a metric may be 0."""
+    return -1.0 if entry.final is None else entry.final

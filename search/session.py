@@ -33,7 +33,6 @@ from lossdsl.search.verdict import Judge
 
 # Shares of a budget of time: proposing ends at the first, ranking at the second; the rest is for the fair test.
 SEARCH_SHARE, RANK_SHARE = 0.8, 0.93
-CALIBRATION_SHARE = 0.2  # of a budget of time, at most
 SCHEMA = 1
 
 
@@ -96,7 +95,7 @@ def search(
     limit = Budget.read(settings.budget)
     check(settings)
     with _link(cluster, say) as link:
-        data = data if data is not None else load(settings.data)
+        data = data if data is not None else load(settings.data, settings.reading.reading())
         return _run(settings, limit, run_dir, data, resume, workers, link, progress, say, now)
 
 
@@ -128,7 +127,7 @@ def _run(
             bench.warm()
         clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now)
         with announced(say, "finding how much L2 suits the data …"):
-            training = bench.calibrated(workers, lambda: clock.late(CALIBRATION_SHARE)).training
+            training = bench.calibrated(workers).training
         if training != settings.training:
             settings = replace(settings, training=training)
             ledger.configure(write(settings))

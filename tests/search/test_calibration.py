@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,23 @@ def test_of_nought_and_of_what_explodes_there_is_nothing_beyond(data: Dataset) -
     assert Bench(data, small("training.l2=[0]")).calibrated().training.final_l2 == (0.0,)
 
 
-def test_it_takes_a_share_of_the_time_at_most() -> None:
+@pytest.mark.parametrize("quarter", range(-8, 9))
+def test_what_is_found_is_what_stands_in_the_settings(
+    quarter: int, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a search that is resumed, or one of a contest, would be taken for another."""
+    monkeypatch.setattr("lossdsl.search.bench.climb", lambda *_: 6e-5 * 2 ** (quarter / 4))
+    training = Bench(data, small()).calibrated().training
+    assert training.l2 == around(training.l2[0], LADDER) and training.final_l2 == around(training.l2[0], FINAL)
+
+
+def test_it_ends_by_what_was_trained_and_not_by_the_clock(
+    tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spent: list[float] = []
     assert climb(lambda l2: spent.append(l2) or l2, 1.0, lambda: len(spent) > 2) == 4.0  # type: ignore[func-returns-value]
+    clock = itertools.count(0.0, 100.0)
+    slow = search(small(), run_dir=tmp_path / "slow", data=data, budget="1s", now=lambda: next(clock))
+    assert slow.settings.training.l2 == Bench(data, small()).calibrated().training.l2
+    monkeypatch.setattr("lossdsl.search.bench.CALIBRATION_ROWS", 1)
+    assert Bench(data, small()).calibrated().training.l2[0] == small().training.l2_start

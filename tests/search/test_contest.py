@@ -42,8 +42,8 @@ def test_every_strategy_gets_the_same_training(tmp_path: Path) -> None:
     assert json.loads(again.stdout) == found and not list(tmp_path.glob("*/trials.jsonl"))
     assert [s["strategy"] for s in found["searches"]] == ["controller", "ppo", "evolution", "random"]
     for search in found["searches"]:
-        assert search["cost"][-1] >= 200000
-        assert search["cost"][-1] < 200000 + 16 * 2 * 15670  # at most the batch at hand more
+        # It ends with the training that reaches the budget: four of at most two epochs, and one for each other view.
+        assert 200000 <= search["cost"][-1] < 200000 + 4 * 2 * 15670
         assert search["best"] == sorted(search["best"])
 
 
@@ -53,7 +53,8 @@ def test_a_contest_takes_no_searches_of_another_one(tmp_path: Path) -> None:
         options = [*chosen, "--run-dir", str(tmp_path), *(f"--set={change}" for change in SMALL)]
         return CliRunner().invoke(command, options, standalone_mode=False)
 
-    first = contest("2")
+    first = contest("2", "--strategy", "random")
+    assert "medians of 1 search seeds" in first.stdout  # however often a strategy is named
     assert first.exception is None and contest("2").stdout == first.stdout
     for more, named in ((["--model", "ranknet"], "model"), (["--set=ladder.keep=0.4"], "ladder"), ([], "2 rows")):
         refused = contest("2" if more else "1", *more).exception
