@@ -28,7 +28,7 @@ from lossdsl.search.settings import Settings
 # measured.
 YARDSTICK = "-log(label*pred + (1-label)*(1-pred))"
 # No step of the calibration begins after so many rows of training. Rows, as what a search does must not depend on how
-# fast a machine is; on MovieLens-100k it takes a fifth of them.
+# fast a machine is; on MovieLens-100k it takes a sixth of them.
 CALIBRATION_ROWS = 200_000_000
 # Negatives that are sampled for each validation row of a pairwise model; the file's own give too few pairs to measure.
 SAMPLED = 10
