@@ -19,6 +19,8 @@ from lossdsl.search.original_bench import OriginalBench, Step, Stepped, make_ben
 from lossdsl.search.settings import Settings
 
 SWITCH = 1e-3  # seconds after which the interpreter changes threads
+_DEATHS = 2  # of the processes that ran a job alone, before it is given up
+_Running = tuple[Any, Future[Any]]
 
 
 class OutOfTime(Exception):
@@ -65,6 +67,11 @@ def lost(job: Job | Step) -> Any:
     return Stepped(None, None, 0, 0.0, why) if isinstance(job, Step) else Result(-inf, -inf, 0.0, 0, 0, 0.0, why)
 
 
+def _ended(future: Future[Any]) -> bool:
+    """Whether a job ended by itself, before or without the death of a process."""
+    return future.done() and not future.cancelled() and not isinstance(future.exception(), BrokenProcessPool)
+
+
 def _key(job: Step) -> tuple[Any, ...]:
     """Equal for jobs that give the same; states are told apart as objects."""
     return job.formula, id(job.start), job.epochs, job.regularised
@@ -74,7 +81,8 @@ class Evaluator:
     """Runs jobs on `workers` threads or processes; the results do not depend on how many.
 
     Threads where an engine of this project trains, because it lets go of the interpreter; processes where torch does.
-    A process that dies is replaced and its jobs are run again; a job that kills twice is given up.
+    A process that dies is replaced, and the jobs that were under way are run again one at a time, for any of them may
+    have done it; a job that kills twice while it runs alone is given up.
     """
 
     def __init__(self, bench: Bench, data: Dataset, workers: int, *, processes: bool | None = None) -> None:
@@ -121,7 +129,8 @@ class Evaluator:
         if self.workers == 1:
             return self._here(jobs, stop)
         queue = iter(jobs)
-        running = deque((job, self._submit(job), 1) for job in islice(queue, 2 * self.workers))
+        running = deque[_Running]()
+        self._begin(running, queue, 2 * self.workers)
         return self._elsewhere(queue, running, stop)
 
     @property
@@ -159,42 +168,59 @@ class Evaluator:
                 raise OutOfTime
             yield carry_out(self.bench, job)
 
-    def _elsewhere(
-        self, queue: Iterator[Any], running: deque[tuple[Any, Future[Any], int]], stop: Callable[[], bool]
-    ) -> Iterator[Any]:
+    def _elsewhere(self, queue: Iterator[Any], running: deque[_Running], stop: Callable[[], bool]) -> Iterator[Any]:
         try:
             while running:
-                job, future, tries = running[0]
-                while not future.done():
-                    if stop():
-                        raise OutOfTime
-                    busy = [other for _, other, _ in running if not other.done()]
-                    # Whatever the first one takes, the others are not to wait for it.
-                    if len(busy) < 2 * self.workers:
-                        more = next(queue, None)
-                        if more is not None:
-                            running.append((more, self._submit(more), 1))
-                            continue
-                    busy += self.foreseen
-                    if self.meanwhile(len(busy)):
-                        continue
-                    wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
                 try:
-                    result = future.result()
+                    result = self._first(running, queue, stop)
                 except BrokenProcessPool:
                     self.close()
-                    running = deque((j, self._submit(j), t + (j is job)) for j, _, t in running)
-                    if running[0][2] > 2:
-                        running.popleft()
-                        running.extend((more, self._submit(more), 1) for more in islice(queue, 1))
-                        yield lost(job)
-                    continue
-                running.popleft()
-                running.extend((more, self._submit(more), 1) for more in islice(queue, 1))
-                yield result
+                    suspects = list(running)
+                    running.clear()
+                    for job, future in suspects:
+                        yield future.result() if _ended(future) else self._alone(job, running, stop)
+                    self._begin(running, queue, 2 * self.workers)
+                else:
+                    yield result
         finally:
-            for _, future, _ in running:
+            for _, future in running:
                 future.cancel()
+
+    def _begin(self, running: deque[_Running], queue: Iterator[Any], most: int) -> bool:
+        """Begin as many jobs of the queue, if it has them; whether it had one."""
+        before = len(running)
+        running.extend((job, self._submit(job)) for job in islice(queue, most))
+        return len(running) > before
+
+    def _first(self, running: deque[_Running], queue: Iterator[Any], stop: Callable[[], bool]) -> Any:
+        """The result of the first job, which is taken from those under way; meanwhile others begin."""
+        _, future = running[0]
+        while not future.done():
+            if stop():
+                raise OutOfTime
+            busy = [other for _, other in running if not other.done()]
+            # Whatever the first one takes, the others are not to wait for it.
+            if len(busy) < 2 * self.workers and self._begin(running, queue, 1):
+                continue
+            busy += self.foreseen
+            if self.meanwhile(len(busy)):
+                continue
+            wait(busy, timeout=0.2, return_when=FIRST_COMPLETED)
+        result = future.result()
+        running.popleft()
+        self._begin(running, queue, 1)
+        return result
+
+    def _alone(self, job: Any, running: deque[_Running], stop: Callable[[], bool]) -> Any:
+        """The result of a job with nothing beside it: what dies now is its doing."""
+        for _ in range(_DEATHS):
+            running.append((job, self._submit(job)))
+            try:
+                return self._first(running, iter(()), stop)
+            except BrokenProcessPool:
+                self.close()
+                running.clear()
+        return lost(job)
 
     def _submit(self, job: Any) -> Future[Any]:
         early = self._early.pop(_key(job), None) if self._early else None
@@ -204,7 +230,11 @@ class Evaluator:
         if self._pool is None:
             self._pool = self._open()
         if self.processes:
-            return self._pool.submit(_run, job)
+            try:
+                return self._pool.submit(_run, job)
+            except BrokenProcessPool:  # what was under way there is found broken when its turn comes
+                self.close()
+                return self._submit(job)
         return self._pool.submit(carry_out, self.bench, job)
 
     def _open(self) -> Executor:
