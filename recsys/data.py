@@ -59,6 +59,8 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
         raise DataError(f"no split is called `{reading.split}`; there are {', '.join(splits.SPLITTERS)}")
     if reading.duplicates not in ("error", "keep", "last"):
         raise DataError(f"duplicates are `error`, `keep` or `last`, not `{reading.duplicates}`")
+    if reading.seed < 0:
+        raise DataError(f"the seed of a split is 0 or more, not {reading.seed}")
     if str(source) == "demo":
         from lossdsl.recsys.demo import demo
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossdsl.errors import LossError
 from lossdsl.search.space import Space
@@ -15,6 +15,40 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from lossdsl.recsys.data import Reading
+
+
+@dataclass(frozen=True)
+class ReadingSettings:
+    """How the data is read, as `lossdsl train` has options for it.
+
+    The fields are those of `lossdsl.recsys.data.Reading`; a column that is "" has one of its usual names.
+    """
+
+    threshold: float = 3.0
+    split: str = "leave-one-out"
+    seed: int = 0
+    user: str = ""
+    item: str = ""
+    label: str = ""
+    time: str = ""
+    duplicates: str = "error"
+    fold: int = 1
+    features: bool = False
+
+    def reading(self) -> Reading:
+        """What `load` takes."""
+        from lossdsl.recsys.data import Reading
+
+        columns = {name: getattr(self, name) or None for name in ("user", "item", "label", "time")}
+        return Reading(**{**vars(self), **columns})
+
+    def changed(self) -> dict[str, Any]:
+        """The values that are not the defaults, by name."""
+        usual = ReadingSettings()
+        return {name: value for name, value in vars(self).items() if value != getattr(usual, name)}
 
 
 @dataclass(frozen=True)
@@ -168,6 +202,7 @@ class Settings:
     budget: str = "10m"
     seeded: bool = False  # the known losses are its first proposals, and its result says so
     fingerprint: str = ""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
     space: SpaceSettings = field(default_factory=SpaceSettings)
     controller: ControllerSettings = field(default_factory=ControllerSettings)
     ppo: PpoSettings = field(default_factory=PpoSettings)
@@ -226,7 +261,8 @@ def for_test(settings: Settings) -> Settings:
     """
     if not settings.preset or settings.model == "biasedmf":
         return settings
-    return for_model(Settings(seed=settings.seed, data=settings.data), settings.model)
+    plain = Settings(seed=settings.seed, data=settings.data, reading=settings.reading)
+    return for_model(plain, settings.model)
 
 
 _IMPLICIT: Mapping[str, Any] = {

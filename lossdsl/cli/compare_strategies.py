@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lossdsl.cli.main import FINE, goes_on
+from lossdsl.cli.options import open_reading_options, take_open_reading
 
 
 @click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
@@ -36,12 +38,13 @@ from lossdsl.cli.main import FINE, goes_on
     show_default=True,
     help="Where the searches are written; those that are there go on.",
 )
+@open_reading_options
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="One setting; may be repeated.")
 @click.option("--workers", type=click.IntRange(min=1), help="Default: the number of cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, curves included.")  # fmt: skip
 def command(
     source: str, model: str, strategies: tuple[str, ...], seeds: int, rows: int, run_dir: Path,
-    assignments: tuple[str, ...], workers: int | None, as_json: bool,
+    assignments: tuple[str, ...], workers: int | None, as_json: bool, **chosen: Any,
 ) -> int:  # fmt: skip
     """Compare strategies of search at equal training cost: the median over several search seeds."""
     import torch
@@ -55,10 +58,11 @@ def command(
     settings = known.for_model(known.merge(known.Settings(), {"data": source}, "--data"), model)
     for assignment in assignments:
         settings = known.assign(settings, assignment)
+    settings = known.merge(settings, {"reading": take_open_reading(chosen)}, "options")
     with goes_on("the same command goes on from what is kept", run_dir.is_dir):
         result = contest(
             settings,
-            load(source),
+            load(source, settings.reading.reading()),
             strategies or STRATEGIES,
             range(seeds),
             rows,

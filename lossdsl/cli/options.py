@@ -19,24 +19,38 @@ def _stack(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     return decorate
 
 
-reading_options = _stack(
-    [
-        click.option("--split", default="leave-one-out", show_default=True,
-                     type=click.Choice(["leave-one-out", "temporal", "random", "per-user"]),
-                     help="How a single file is cut."),
-        click.option("--threshold", type=float, default=3.0, show_default=True,
-                     help="A rating above it is a positive."),
-        click.option("--split-seed", "seed", type=int, default=0, help="Seed of a random split, and of `demo`."),
-        click.option("--user", metavar="COLUMN", help="Column of users, where it has an unusual name."),
-        click.option("--item", metavar="COLUMN", help="Column of items."),
-        click.option("--label", metavar="COLUMN", help="Column of labels or ratings."),
-        click.option("--time", metavar="COLUMN", help="Column of timestamps."),
-        click.option("--duplicates", type=click.Choice(["error", "keep", "last"]), default="error", show_default=True,
-                     help="What to do with a user's second row of one item."),
-        click.option("--fold", type=int, default=1, help="Which of LETOR's five folds."),
-        click.option("--features", is_flag=True, help="Read feature columns: u_… of users, i_… of items, c_… of rows."),
-    ]
-)  # fmt: skip
+# What `load` is told: field of `Reading` -> flag, and what click is told of it.
+_READING: dict[str, tuple[str, dict[str, Any]]] = {
+    "split": ("--split", {"default": "leave-one-out", "show_default": True,
+                          "type": click.Choice(["leave-one-out", "temporal", "random", "per-user"]),
+                          "help": "How a single file is cut."}),
+    "threshold": ("--threshold", {"type": float, "default": 3.0, "show_default": True,
+                                  "help": "A rating above it is a positive."}),
+    "seed": ("--split-seed", {"type": int, "default": 0, "help": "Seed of a random split, and of `demo`."}),
+    "user": ("--user", {"metavar": "COLUMN", "help": "Column of users, where it has an unusual name."}),
+    "item": ("--item", {"metavar": "COLUMN", "help": "Column of items."}),
+    "label": ("--label", {"metavar": "COLUMN", "help": "Column of labels or ratings."}),
+    "time": ("--time", {"metavar": "COLUMN", "help": "Column of timestamps."}),
+    "duplicates": ("--duplicates", {"type": click.Choice(["error", "keep", "last"]), "default": "error",
+                                    "show_default": True, "help": "What to do with a user's second row of one item."}),
+    "fold": ("--fold", {"type": int, "default": 1, "help": "Which of LETOR's five folds."}),
+    "features": ("--features", {"is_flag": True,
+                                "help": "Read feature columns: u_… of users, i_… of items, c_… of rows."}),
+}  # fmt: skip
+_CHOSEN = "reading_"  # before the names in `open_reading_options`: a search has a seed of its own
+
+
+def _open(name: str) -> Callable[[Any], Any]:
+    """An option of reading that says whether it was given."""
+    flag, told = _READING[name]
+    usual = f"  [default: {told['default']}]" if told.get("show_default") else ""
+    told = {**told, "default": None, "show_default": False, "help": told["help"] + usual}
+    return click.option(flag, _CHOSEN + name, **told)
+
+
+reading_options = _stack([click.option(flag, name, **told) for name, (flag, told) in _READING.items()])
+# The same, for commands that have settings below the options.
+open_reading_options = _stack([_open(name) for name in _READING])
 
 MODELS = click.Choice(["biasedmf", "deepmodel", "ranknet"])
 
@@ -101,5 +115,24 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def take_reading(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the options of `reading_options` out of `options`."""
-    names = ("split", "threshold", "seed", "user", "item", "label", "time", "duplicates", "fold", "features")
-    return {name: options.pop(name) for name in names}
+    return {name: options.pop(name) for name in _READING}
+
+
+def take_open_reading(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options of `open_reading_options` out of `options`: those that were given."""
+    found = {name: options.pop(_CHOSEN + name) for name in _READING}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def as_reading_options(reading: dict[str, Any]) -> list[str]:
+    """The words of a command line that read data so; fields of `Reading` by name.
+
+    >>> from lossdsl.cli.options import as_reading_options
+    >>> as_reading_options({"seed": 3, "features": True})
+    ['--split-seed', '3', '--features']
+    """
+    words: list[str] = []
+    for name, value in reading.items():
+        flag, told = _READING[name]
+        words += [flag] if told.get("is_flag") else [f"{flag}={value}"] if f"{value}"[:1] == "-" else [flag, f"{value}"]
+    return words

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, goes_on
+from lossdsl.cli.options import as_reading_options, open_reading_options, take_open_reading
 from lossdsl.errors import LossError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     help="Write scalars for TensorBoard to DIR.",
 )
 @click.option("--preset", type=click.Choice(["autolossgen"]), help="The published method, not the practical search.")
+@open_reading_options
 @click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Settings as TOML.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
               help="One setting, such as ladder.batch=32; may be repeated.")  # fmt: skip
@@ -114,7 +116,10 @@ def settings_of(
     """The preset, over it the file, over it the single settings, over them the options."""
     from lossdsl.search import settings as known
 
+    reading = take_open_reading(chosen)
     given = {name: value for name, value in chosen.items() if value is not None}
+    if reading:
+        given["reading"] = reading
     if "source" in given:
         given["data"] = given.pop("source")
     if resume and (given or preset or config or assignments):
@@ -164,6 +169,7 @@ def training(result: SearchResult) -> str:
 
     settings = for_test(result.settings)
     words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]
+    words += as_reading_options(settings.reading.changed())
     words += ["--model", settings.model] * (settings.model != "biasedmf")
     words += ["--task", settings.task] * (settings.task != "explicit")
     if settings.preset:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lossdsl.errors import LossError
-from lossdsl.search.settings import Settings, assign, for_model, preset, read, write
+from lossdsl.recsys.data import USUAL_READING
+from lossdsl.search.settings import Settings, assign, for_model, for_test, preset, read, write
 
 
 @pytest.mark.parametrize("settings", [Settings(), preset("autolossgen"), for_model(Settings(), "ranknet")])
@@ -58,3 +59,20 @@ def test_the_preset_has_the_published_constants() -> None:
     assert (o.zero_slope, o.same_slope, o.skip_limit, o.reject_limit) == (1e-4, 1e-4, 1e-5, 1e-5)
     assert (t.dim, t.batch_size, t.optimizer, t.lr, t.init_std) == (64, 128, "gd", 0.01, 1.0)
     assert p.space.nodes == 10 and len(p.space.operators) == 9
+
+
+def test_what_is_not_said_is_read_as_ever() -> None:
+    assert Settings().reading.reading() == USUAL_READING
+    assert assign(Settings(), "reading.user=who").reading.reading().user == "who"
+
+
+def test_a_run_of_before_there_was_a_table_of_reading() -> None:
+    text = write(Settings(seed=3))
+    begin = text.index("[reading]")
+    old = text[:begin] + text[text.index("[space]") :]
+    assert "reading" not in old and read(old, Settings(), "text") == Settings(seed=3)
+
+
+def test_the_fair_test_reads_the_same_data() -> None:
+    settings = assign(for_model(preset("autolossgen"), "ranknet"), "reading.fold=2")
+    assert for_test(settings) is not settings and for_test(settings).reading == settings.reading

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from lossdsl.cli.main import main
+from lossdsl.cli.options import take_reading
 from lossdsl.cli.search import training
 from lossdsl.cli.train import command as train
+from lossdsl.recsys.data import Reading
 from lossdsl.search.session import SearchResult
 from lossdsl.search.settings import Settings, assign, for_model, for_task, preset
 
@@ -73,3 +75,14 @@ def test_the_command_that_trains_with_the_result(settings: Settings, more: list[
     words = shlex.split(training(result))
     assert words == ["lossdsl", "train", "--loss", "a run", "--data", "my data.csv", *more]
     train.make_context("train", words[2:])  # it takes them all
+
+
+@pytest.mark.parametrize(("settings", "more"), TRAINS)
+def test_the_command_that_trains_reads_the_data_as_the_search_did(settings: Settings, more: list[str]) -> None:
+    for change in ("threshold=-0.5", "seed=4", "user=-who", "time=my time", "duplicates=last", "features=true"):
+        settings = assign(settings, f"reading.{change}")
+    result = SearchResult(Path("a run"), {"l2": 0.00012}, 0, {}, 0.0, settings)
+    words = shlex.split(training(result))
+    said = train.make_context("train", words[2:]).params
+    assert Reading(**take_reading(said)) == settings.reading.reading()
+    assert not set(more) - set(words)
