@@ -83,6 +83,15 @@ def _draw(
             at += 1
 
 
+def without_features(rows: Rows) -> None:
+    """Refuses rows with features of their own where others are sampled beside them, of which nobody knows any."""
+    if rows.context is not None:
+        raise DataError(
+            "sampled negatives have no features of a row (columns `c_…`), which the other rows have; "
+            "leave out --features, or the columns"
+        )
+
+
 def with_negatives(rows: Rows, known: Known, count: int, seed: int, sampler: str = "uniform") -> Rows:
     """The rows, and after them `count` drawn negatives for each.
 
@@ -95,6 +104,7 @@ def with_negatives(rows: Rows, known: Known, count: int, seed: int, sampler: str
     """
     if count == 0:
         return rows
+    without_features(rows)
     place, items = known.draw(rows.user, count, seed, sampler)
     return Rows(
         np.concatenate([rows.user, rows.user[place]]),
@@ -105,6 +115,7 @@ def with_negatives(rows: Rows, known: Known, count: int, seed: int, sampler: str
 
 def full_ranking(positives: Rows, seen: Known, users: int) -> Rows:
     """Every user of `positives` with every item but those `seen`; label 1 where `positives` has the pair."""
+    without_features(positives)
     who = np.unique(positives.user)
     if len(who) * seen.items > LARGEST:
         raise DataError(

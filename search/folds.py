@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossdsl.recsys.dataset import Columns, Dataset, Rows, from_columns
+from lossdsl.recsys.negatives import without_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,8 @@ class View:
 def joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all parts, one after another."""
     user, item, label = (np.concatenate([getattr(rows, name) for rows in parts]) for name in ("user", "item", "label"))
-    return Rows(user, item, label)
+    contexts = [rows.context for rows in parts if rows.context is not None]
+    return Rows(user, item, label, np.concatenate(contexts) if contexts else None)
 
 
 def rolled_views(train: Rows, validation: Rows, count: int) -> tuple[View, ...]:
@@ -115,6 +117,7 @@ def with_negatives(rows: Rows, known: tuple[Rows, ...], items: int, count: int, 
 
     A user's own sampled negatives are all different. Where fewer unseen items are left, those are taken.
     """
+    without_features(rows)
     rng = np.random.default_rng([seed, 11])
     seen: dict[int, set[int]] = {}
     for part in (rows, *known):

@@ -113,3 +113,12 @@ def test_the_implicit_task_learns_taste(model: str) -> None:
 def test_an_unknown_sampler() -> None:
     with pytest.raises(DataError, match="`uniform` or by `popularity`"):
         Known(2, 3, Rows([0], [0], [1])).draw(np.zeros(1, int), 1, 0, "zipf")
+
+
+def test_what_is_sampled_has_no_features_of_a_row() -> None:
+    rows = Rows([0, 1], [0, 1], [1, 1], np.ones((2, 3)))
+    known = Known(2, 5, rows)
+    for made_of in (lambda: with_negatives(rows, known, 2, 0), lambda: full_ranking(rows, known, 2)):
+        with pytest.raises(DataError, match="sampled negatives have no features of a row"):
+            made_of()
+    assert with_negatives(rows, known, 0, 0) is rows

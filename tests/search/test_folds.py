@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lossdsl.recsys.data import load
-from lossdsl.recsys.dataset import Columns, Rows, from_columns
+from lossdsl.recsys.dataset import Columns, DataError, Rows, from_columns
 from lossdsl.recsys.splits import leave_one_out, rolled_back
-from lossdsl.search.folds import blind, protocol_folds, rolled_views, with_negatives
+from lossdsl.search.folds import blind, joined, protocol_folds, rolled_views, with_negatives
 
 
 def rows(seed: int, users: int = 20, count: int = 400) -> Columns:
@@ -90,3 +91,12 @@ def test_sampled_negatives_are_unseen_and_different() -> None:
     assert not known & set(sampled) and len(set(sampled)) == len(sampled)
     again = with_negatives(data.validation, (data.train,), data.items, 10, 3)
     assert np.array_equal(made.item, again.item)
+
+
+def test_features_of_rows_go_along_and_sampled_negatives_have_none() -> None:
+    context = np.arange(16, dtype=np.float32).reshape(8, 2)
+    given_rows = Rows([0] * 4 + [1] * 4, [*range(8)], [0, 1] * 4, context)
+    parts = (given_rows.take(np.arange(3)), given_rows.take(np.arange(3, 8)))
+    np.testing.assert_array_equal(joined(parts).context, context)
+    with pytest.raises(DataError, match="leave out --features"):
+        with_negatives(given_rows, (), 20, 2, 0)
