@@ -16,15 +16,33 @@ from lossdsl.recsys.dataset import Dataset, Rows
 from lossdsl.recsys.negatives import evaluation_rows
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
+from lossdsl.recsys.significance import Bootstrap, Difference, difference
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import SAMPLED, Bench, Tabled, some_users
 from lossdsl.search.calibration import beyond
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
+from lossdsl.search.settings import Settings
 
-# Seeds of the test begin here, so that none of them was used while searching.
 FIRST_SEED = 1000
-_RESAMPLES = 400
+
+
+def fresh_seeds(settings: Settings) -> range:
+    """Seeds that a search with these settings trains nothing with: one to choose L2 with, then those of the test.
+
+    They begin before `FIRST_SEED`, or behind the search's own where those would meet them.
+
+    >>> from lossdsl.search.final import fresh_seeds
+    >>> from lossdsl.search.settings import Settings
+    >>> fresh_seeds(Settings()), fresh_seeds(Settings(seed=997))
+    (range(999, 1005), range(1001, 1007))
+    """
+    count = 1 + settings.training.test_seeds
+    last = settings.seed + settings.ladder.final_seeds
+    first = FIRST_SEED - 1
+    if settings.seed < first + count and first <= last:
+        first = last + 1
+    return range(first, first + count)
 
 
 @dataclass(frozen=True)
@@ -46,34 +64,37 @@ class Tested:
         return float(np.mean(self.values))
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Mean difference of two losses and its 95 % interval by bootstrap over users and seeds."""
-
-    mean: float
-    low: float
-    high: float
-
-
 class FinalTest:
-    """Tests losses on rows that the search has never seen; `recommender` is how to train, if not as the bench does."""
+    """Tests losses on rows that the search has never seen; `recommender` is how to train, if not as the bench does.
+
+    What L2 and epoch are chosen by is made of train and validation alone: a negative that is sampled for validation
+    may be an item that its user has in the test, as it may for whoever cannot know the test yet.
+    """
 
     def __init__(self, data: Dataset, bench: Bench, recommender: Recommender | None = None) -> None:
         self.data, self.bench, self.training = data, bench, bench.calibrated().training
-        self.validation, self.test = data.validation, data.test
+        self.validation, self.test = self._chosen_by(), data.test
         if bench.implicit:
-            self.validation, self.test = (
-                evaluation_rows(data, split, task="implicit", count=0) for split in ("validation", "test")
-            )
-        elif bench.pairwise:
+            self.test = evaluation_rows(data, "test", task="implicit", count=0)
+        elif bench.pairwise and not data.documents:  # a document of another query is no negative
             known = (data.train, data.validation, data.test)
-            seed = bench.settings.seed
-            self.validation = with_negatives(data.validation, known, data.items, SAMPLED, seed)
-            self.test = with_negatives(data.test, known, data.items, SAMPLED, seed + 1)
+            self.test = with_negatives(data.test, known, data.items, SAMPLED, bench.settings.seed + 1)
         rows = self.training.test_rows
         self.train = some_users(data.train, rows, bench.settings.seed) if 0 < rows < len(data.train) else data.train
         patient = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
         self.recommender: Recommender = recommender or patient
+
+    def _chosen_by(self) -> Rows:
+        """The rows of validation, and what they are ranked among; with the numbers that the whole data gives to ids."""
+        bench, data, seen = self.bench, self.data, self.bench.data
+        if bench.implicit:
+            rows = evaluation_rows(seen, "validation", task="implicit", count=0)
+        elif bench.pairwise and not data.documents:
+            known = (seen.train, seen.validation)
+            rows = with_negatives(seen.validation, known, seen.items, SAMPLED, bench.settings.seed)
+        else:
+            return data.validation
+        return Rows(data.user_index(seen.user_ids)[rows.user], data.item_index(seen.item_ids)[rows.item], rows.label)
 
     def run(self, name: str, text: str, *, scale: bool = True) -> Tested:
         """Choose L2 on validation, then train with every seed of the test.
@@ -86,8 +107,9 @@ class FinalTest:
             if not screened.why:
                 formula = Formula.from_tree(Tree(screened.trained, formula.tree.where))
         objective = Tabled(formula)
-        l2 = beyond(lambda l2: self._train(objective, l2, FIRST_SEED - 1)[0], self.training.final_l2)
-        runs = [self._train(objective, l2, FIRST_SEED + k) for k in range(self.training.test_seeds)]
+        first, *seeds = fresh_seeds(self.bench.settings)
+        l2 = beyond(lambda l2: self._train(objective, l2, first)[0], self.training.final_l2)
+        runs = [self._train(objective, l2, seed) for seed in seeds]
         return Tested(name, str(formula), l2, tuple(run[1] for run in runs), tuple(run[2] for run in runs))
 
     def _train(self, objective: Objective, l2: float, seed: int) -> tuple[float, float, NDArray[Any]]:
@@ -99,35 +121,8 @@ class FinalTest:
         return course.best, metrics.compute(self.bench.metric, self.test, course.kept), course.kept
 
     def difference(self, a: Tested, b: Tested) -> Difference:
-        """How much better `a` is than `b`; users and seeds are drawn again, the same for both."""
-        mean = a.mean - b.mean
-        rng = np.random.default_rng(0)
-        if self.bench.metric != "auc":
-            gaps = [self._gaps(one, two) for one, two in zip(a.scores, b.scores)]
-            drawn = [
-                float(rng.choice(gap, len(gap)).mean())
-                for gap in (gaps[int(rng.integers(len(gaps)))] for _ in range(2000))
-            ]
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            return Difference(mean, float(low), float(high))
-        users, place = np.unique(self.test.user, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        start = np.searchsorted(place[order], np.arange(len(users) + 1))
-        drawn = []
-        for _ in range(_RESAMPLES):
-            pick = rng.integers(len(users), size=len(users))
-            index = np.concatenate([order[start[u] : start[u + 1]] for u in pick.tolist()])
-            # A user drawn twice counts as two users.
-            user = np.repeat(np.arange(len(pick), dtype=np.int32), start[pick + 1] - start[pick])
-            rows = Rows(user, self.test.item[index], self.test.label[index])
-            seed = int(rng.integers(len(a.scores)))
-            one, two = (metrics.compute(self.bench.metric, rows, t.scores[seed][index]) for t in (a, b))
-            if np.isfinite(one) and np.isfinite(two):
-                drawn.append(one - two)
-        low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
-        return Difference(mean, float(low), float(high))
-
-    def _gaps(self, one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.float64]:
-        """The difference of each user's metric; users without one are left out."""
-        ours, theirs = (metrics.per_user(self.bench.metric, self.test, score) for score in (one, two))
-        return np.array([ours[user] - theirs[user] for user in ours if user in theirs], np.float64)
+        """How much better `a` is than `b`, with its interval; NaN where a training of either has exploded."""
+        if not all(np.isfinite(score).all() for score in (*a.scores, *b.scores)):
+            return Difference(np.nan, np.nan, np.nan, np.nan)
+        bootstrap = Bootstrap(self.test, self.bench.metric)
+        return difference(bootstrap.replicates(a.scores), bootstrap.replicates(b.scores))
