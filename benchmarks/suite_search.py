@@ -152,7 +152,7 @@ class Meter:
         def fit(bench: Bench, *args: Any, **named: Any) -> Fit:
             since = time.perf_counter()
             result = self._fit(bench, *args, **named)
-            if not result.note:
+            if not result.note and not result.given_up:
                 self._fits.append((since, time.perf_counter()))
             return result
 

@@ -36,11 +36,15 @@ SAMPLED = 10
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: the metric after every epoch on every evaluation set, and the rows it cost."""
+    """One training: the metric after every epoch on every evaluation set, and the rows it cost.
+
+    `note` says how it exploded; `given_up` that it was below the first rung.
+    """
 
     history: NDArray[np.float64]
     rows: int
     note: str = ""
+    given_up: bool = False
 
     @property
     def epochs(self) -> int:
@@ -197,12 +201,15 @@ class Bench:
             return Result(-np.inf, -np.inf, 0.0, 0, 0, time.perf_counter() - started, str(error))
         shifts = self._levelled()
         found = self._first_view(objective, job, shifts[0])
-        if found.values and not found.note and found.reward >= job.bar:
+        if found.values and found.reward >= job.bar:
             found = self._other_views(objective, job.seeds, found, shifts)
         return replace(found, seconds=time.perf_counter() - started)
 
     def _first_view(self, objective: Objective, job: Job, shift: float) -> Result:
-        """Every L2 with every seed, as far as the bars of the job allow."""
+        """Every L2 with every seed, as far as the bars of the job allow.
+
+        An L2 with which a training explodes is none to choose; where there is no other, there is no reward.
+        """
         best, chosen = -np.inf, job.l2[0]
         values: tuple[float, ...] = ()
         first = -np.inf
@@ -213,23 +220,22 @@ class Bench:
             for seed in job.seeds:
                 start = not fits and l2 == job.l2[0]
                 fit = self.fit(objective, l2, seed, job.first_epochs, job.first_bar if start else -np.inf)
-                rows, epochs, note = rows + fit.rows, epochs + fit.epochs, note or fit.note
+                rows, epochs = rows + fit.rows, epochs + fit.epochs
                 fits.append(fit)
                 if start:
                     first = float(fit.curve[: max(job.first_epochs, 1)].max()) if fit.epochs else -np.inf
+                if fit.given_up:
+                    return Result(fit.best + shift, first, l2, rows, epochs, 0.0, "below the first rung")
                 if fit.note:
                     break
-            if fits[-1].note:
-                if best == -np.inf and fits[-1].epochs:
-                    best, chosen = fits[-1].best + shift, l2
-                break
+            note = note or fits[-1].note
             found = tuple(fit.best + shift for fit in fits)
-            mean = float(np.mean(found))
+            mean = -np.inf if fits[-1].note else float(np.mean(found))
             if mean > best:
                 best, chosen, values = mean, l2, found
             if mean < job.bar:
                 break
-        return Result(best, first, chosen, rows, epochs, 0.0, note, values)
+        return Result(best, first, chosen, rows, epochs, 0.0, "" if values else note, values)
 
     def _other_views(
         self, objective: Objective, seeds: tuple[int, ...], found: Result, shifts: tuple[float, ...]
@@ -320,7 +326,7 @@ class Bench:
         view = view or self.views[0]
         trainer = self._fresh(objective, l2, seed)
         history: list[list[float]] = []
-        top, since, rows, note = -np.inf, 0, 0, ""
+        top, since, rows, note, given_up = -np.inf, 0, 0, "", False
         for epoch in range(self.recommender.epochs):
             try:
                 trainer.epoch(view.train, limit=self.limit)
@@ -332,11 +338,11 @@ class Bench:
             now = float(np.mean(history[-1]))
             top, since = (now, 0) if now > top else (top, since + 1)
             if epoch + 1 == first_epochs and top < first_bar:
-                note = "below the first rung"
+                given_up = True
                 break
             if since >= self.recommender.patience > 0:
                 break
-        return Fit(np.array(history, np.float64).reshape(len(history), len(view.evaluations)), rows, note)
+        return Fit(np.array(history, np.float64).reshape(len(history), len(view.evaluations)), rows, note, given_up)
 
 
 def liked(rows: Rows) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -61,18 +62,41 @@ def test_other_views_are_for_what_is_good_in_the_first(data: Dataset) -> None:
     assert same[0].reward == pytest.approx(same[1].reward, abs=1e-12)
 
 
+def exploding(monkeypatch: pytest.MonkeyPatch, where: Callable[[Bench, float, int, View | None], bool]) -> None:
+    """Trainings explode where they are said to, after their epochs."""
+    real = Bench.fit
+
+    def fit(
+        self: Bench, objective: Objective, l2: float, seed: int, *rungs: Any, view: View | None = None, **named: Any
+    ) -> Fit:
+        found = real(self, objective, l2, seed, *rungs, view=view, **named)
+        return replace(found, note="exploded") if where(self, l2, seed, view) else found
+
+    monkeypatch.setattr(Bench, "fit", fit)
+
+
 def test_what_explodes_in_a_later_view_has_no_reward(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(data, tuned(Settings(), "ladder.folds=1"))
     bench.run(Job(BCE, (1e-4,), (0,)))
-    real = Bench.fit
-
-    def fit(self: Bench, objective: Objective, *args: Any, view: View | None = None, **kwargs: Any) -> Fit:
-        found = real(self, objective, *args, view=view, **kwargs)
-        return replace(found, note="exploded") if view is bench.views[1] else found
-
-    monkeypatch.setattr(Bench, "fit", fit)
+    exploding(monkeypatch, lambda bench, l2, seed, view: view is bench.views[1])
     result = bench.run(Job(BCE, (1e-4,), (0,)))
     assert result.reward == -np.inf and result.note == "exploded"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_l2_with_which_a_training_explodes_is_none_to_choose(
+    seed: int, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(data, tuned(Settings(), "ladder.folds=1"))
+    good = bench.run(Job(BCE, (2e-4,), (0, 1)))
+    exploding(monkeypatch, lambda bench, l2, at, view: l2 == 1e-4 and at == seed)
+    for l2s in ((1e-4, 2e-4), (2e-4, 1e-4)):
+        result = bench.run(Job(BCE, l2s, (0, 1)))  # in all views all the same
+        assert (result.reward, result.l2, result.note, len(result.values)) == (good.reward, 2e-4, "", 2)
+    # Below the bar nothing more is tried: what explodes at the first L2 has failed then.
+    for l2s, bar in (((1e-4,), -np.inf), ((1e-4, 2e-4), 0.1)):
+        result = bench.run(Job(BCE, l2s, (0, 1), bar=bar))
+        assert (result.reward, result.note, result.values) == (-np.inf, "exploded", ())
 
 
 def test_seeds_are_averaged(data: Dataset) -> None:
