@@ -250,6 +250,8 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
 
 def for_model(settings: Settings, model: str) -> Settings:
     """The settings with what a model needs otherwise; those of a preset stay as they are."""
+    if model not in MODELS:
+        raise LossError(f"no model is called `{model}`; known: {', '.join(f'`{name}`' for name in MODELS)}")
     changed = replace(settings, model=model)
     return changed if settings.preset else merge(changed, MODELS[model], f"model {model}")
 
@@ -265,6 +267,7 @@ def for_test(settings: Settings) -> Settings:
     return for_model(plain, settings.model)
 
 
+TASKS = ("explicit", "implicit")
 _IMPLICIT: Mapping[str, Any] = {
     "training": {"dim": 32, "batch_size": 2048, "lr": 0.01, "l2_start": 1e-5, "epochs": 40, "test_seeds": 5},
     "ladder": {"folds": 4, "first_epochs": 3},
@@ -279,8 +282,10 @@ _IMPLICIT_DEAR: Mapping[str, Any] = {
 
 def for_task(settings: Settings, task: str) -> Settings:
     """The settings with what a task needs otherwise; those of a preset stay as they are."""
+    if task not in TASKS:
+        raise LossError(f"no task is called `{task}`; known: {', '.join(f'`{name}`' for name in TASKS)}")
     changed = replace(settings, task=task)
-    if task != "implicit":
+    if task == "explicit":
         return changed
     if settings.preset:
         raise LossError("the published method searches in the explicit task only")
@@ -308,11 +313,15 @@ def preset(name: str) -> Settings:
 
 def read(text: str, base: Settings, origin: str) -> Settings:
     """Settings of a TOML text, over those of `base`."""
+    return merge(base, tables(text, origin), origin)
+
+
+def tables(text: str, origin: str) -> dict[str, Any]:
+    """The tables of a TOML text."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text)
+    except ValueError as error:  # an integer of five thousand digits, too
         raise LossError(f"{origin}: not TOML: {error}") from None
-    return merge(base, document, origin)
 
 
 def assign(base: Settings, assignment: str) -> Settings:
@@ -322,17 +331,28 @@ def assign(base: Settings, assignment: str) -> Settings:
     >>> assign(Settings(), "ladder.batch=16").ladder.batch
     16
     """
+    return merge(base, assigned(assignment), f"--set {assignment}")
+
+
+def assigned(assignment: str) -> dict[str, Any]:
+    """The tables that one `table.key=value` stands for.
+
+    >>> from lossdsl.search.settings import assigned
+    >>> assigned("ladder.batch=16")
+    {'ladder': {'batch': 16}}
+    """
     key, sign, text = assignment.partition("=")
     if not sign or not key.strip():
         raise LossError(f"--set wants key=value, not `{assignment}`")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         value = text.strip()
     document: Any = value
     for part in reversed(key.strip().split(".")):
         document = {part: document}
-    return merge(base, document, f"--set {assignment}")
+    assert isinstance(document, dict)
+    return document
 
 
 def merge(base: Any, document: Mapping[str, Any], origin: str, place: str = "") -> Any:

@@ -15,7 +15,9 @@ from lossdsl.cli.options import open_reading_options, take_open_reading
 
 @click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
 @click.option("--data", "source", required=True, metavar="D", help="demo, ml-100k, or a file or folder.")
-@click.option("--model", default="biasedmf", type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), show_default=True)
+@click.option(
+    "--model", type=click.Choice(["biasedmf", "deepmodel", "ranknet"]), help="The recommender.  [default: biasedmf]"
+)
 @click.option(
     "--strategy",
     "strategies",
@@ -43,22 +45,22 @@ from lossdsl.cli.options import open_reading_options, take_open_reading
 @click.option("--workers", type=click.IntRange(min=1), help="Default: the number of cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, curves included.")  # fmt: skip
 def command(
-    source: str, model: str, strategies: tuple[str, ...], seeds: int, rows: int, run_dir: Path,
+    source: str, model: str | None, strategies: tuple[str, ...], seeds: int, rows: int, run_dir: Path,
     assignments: tuple[str, ...], workers: int | None, as_json: bool, **chosen: Any,
 ) -> int:  # fmt: skip
     """Compare strategies of search at equal training cost: the median over several search seeds."""
     import torch
 
     from lossdsl.recsys.data import load
-    from lossdsl.search import settings as known
     from lossdsl.search.contest import contest, table
+    from lossdsl.search.layers import layered
+    from lossdsl.search.settings import assigned
     from lossdsl.search.strategies import STRATEGIES
 
     torch.set_num_threads(1)
-    settings = known.for_model(known.merge(known.Settings(), {"data": source}, "--data"), model)
-    for assignment in assignments:
-        settings = known.assign(settings, assignment)
-    settings = known.merge(settings, {"reading": take_open_reading(chosen)}, "options")
+    single = [(f"--set {assignment}", assigned(assignment)) for assignment in assignments]
+    given = {"data": source, "reading": take_open_reading(chosen), **({"model": model} if model else {})}
+    settings = layered([*single, ("options", given)])
     with goes_on("the same command goes on from what is kept", run_dir.is_dir):
         result = contest(
             settings,

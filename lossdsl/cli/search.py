@@ -113,8 +113,9 @@ def command(
 def settings_of(
     preset: str | None, config: Path | None, assignments: tuple[str, ...], chosen: dict[str, Any], resume: bool
 ) -> Settings:
-    """The preset, over it the file, over it the single settings, over them the options."""
-    from lossdsl.search import settings as known
+    """What the preset, the model and the task bring; over it the file, the single settings, and the options."""
+    from lossdsl.search.layers import layered
+    from lossdsl.search.settings import assigned, tables
 
     reading = take_open_reading(chosen)
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -127,16 +128,11 @@ def settings_of(
             "--resume takes its settings from the run; of the others only --budget, --workers, --cluster and "
             "--tensorboard may go with it."
         )
-    settings = known.preset(preset or "")
-    if "model" in given:
-        settings = known.for_model(settings, given["model"])
-    if "task" in given:
-        settings = known.for_task(settings, given["task"])
-    if config is not None:
-        settings = known.read(config.read_text(encoding="utf-8"), settings, str(config))
-    for assignment in assignments:
-        settings = known.assign(settings, assignment)
-    return known.merge(settings, given, "options")
+    if preset:
+        given["preset"] = preset
+    file = [(str(config), tables(config.read_text(encoding="utf-8"), str(config)))] if config is not None else []
+    single = [(f"--set {assignment}", assigned(assignment)) for assignment in assignments]
+    return layered([*file, *single, ("options", given)])
 
 
 def summary(result: SearchResult) -> str:

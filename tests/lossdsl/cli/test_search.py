@@ -10,7 +10,7 @@ import pytest
 
 from lossdsl.cli.main import main
 from lossdsl.cli.options import take_reading
-from lossdsl.cli.search import training
+from lossdsl.cli.search import command, settings_of, training
 from lossdsl.cli.train import command as train
 from lossdsl.recsys.data import Reading
 from lossdsl.search.session import SearchResult
@@ -86,3 +86,36 @@ def test_the_command_that_trains_reads_the_data_as_the_search_did(settings: Sett
     said = train.make_context("train", words[2:]).params
     assert Reading(**take_reading(said)) == settings.reading.reading()
     assert not set(more) - set(words)
+
+
+@pytest.mark.parametrize("model", ["biasedmf", "deepmodel", "ranknet"])
+def test_a_model_and_a_task_are_options_settings_or_lines_of_a_file(model: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(f'model = "{model}"\ntask = "implicit"\n')
+    options = ["--model", model, "--task", "implicit"]
+
+    def come_to(*args: str) -> Settings:
+        said = command.make_context("search", [*args]).params
+        names = ("preset", "config", "assignments", "resume")
+        preset, config, assignments, resume = (said.pop(name) for name in names)
+        for name in ("run_dir", "workers", "cluster", "board", "budget"):
+            said.pop(name)
+        return settings_of(preset, config, assignments, said, resume)
+
+    ways = (
+        come_to(*options),
+        come_to("--set", f"model={model}", "--set", "task=implicit"),
+        come_to("--config", str(file)),
+        come_to("--config", str(file), "--set", "model=ranknet", "--set", "task=explicit", *options),
+    )
+    assert set(ways) == {for_task(for_model(Settings(), model), "implicit")}
+
+
+@pytest.mark.parametrize("options", [["--set", "preset=foo"], ["--preset", "autolossgen", "--set", "task=implicit"],
+                                     ["--set", "model=foo"], ["--set", "task=foo"]])  # fmt: skip
+def test_what_a_setting_names_and_there_is_not(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, "--run-dir", str(tmp_path / "run"), "--budget", "1trials", *options)
+    assert "no preset" in said or "no model" in said or "no task" in said or "explicit task only" in said
+    assert not (tmp_path / "run").exists()

@@ -16,7 +16,7 @@ from lossdsl.cli.options import as_reading_options, take_reading
 from lossdsl.cli.train import command as train
 from lossdsl.recsys.data import Reading, load
 from lossdsl.search.folds import blind
-from lossdsl.search.settings import Settings, read
+from lossdsl.search.settings import Settings, for_model, for_task, read
 
 COLUMNS = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_size=1, max_size=6)
 READINGS = st.fixed_dictionaries({}, optional={
@@ -60,6 +60,13 @@ def test_options_win_over_single_settings(command: click.Command) -> None:
     given = ["--data", "demo", "--set", "reading.fold=2", "--set", "reading.seed=3", "--split-seed", "4"]
     found = settings_of(command, *given)
     assert (found.reading.fold, found.reading.seed, found.seed) == (2, 4, 0)
+
+
+@pytest.mark.parametrize("task", ["explicit", "implicit"])
+def test_a_contest_takes_a_model_and_a_task_wherever_they_are_named(task: str) -> None:
+    one = settings_of(compare_strategies.command, "--data", "demo", "--model", "ranknet", "--set", f"task={task}")
+    other = settings_of(compare_strategies.command, "--data", "demo", "--set", "model=ranknet", "--set", f"task={task}")
+    assert one == other == for_task(for_model(Settings(), "ranknet"), task)
 
 
 SMALL = [
