@@ -82,6 +82,35 @@ def test_a_damaged_state_is_named_and_the_one_before_taken(tmp_path: Path, harm:
     assert [t.number for t in read_trials(tmp_path)] == [1, 2, 3]
 
 
+def test_a_changed_byte_gives_the_same_state_or_the_one_before(tmp_path: Path) -> None:
+    """Any byte of a zip's headers, of those of its arrays, or of the numbers."""
+    arrays = {"long": np.arange(1200.0), "b.c": np.arange(5, dtype=np.int32)}
+    with Ledger.create(tmp_path, "") as ledger:
+        for number in (1, 2):
+            ledger.append(trial(number))
+            ledger.save({name: array + number for name, array in arrays.items()}, {"number": number})
+    path = sorted((tmp_path / "state").glob("*.npz"))[-1]
+    content, trials = path.read_bytes(), (tmp_path / "trials.jsonl").read_bytes()
+    begin = content.index((arrays["long"] + 2).tobytes())
+    numbers = range(begin + 40, begin + arrays["long"].nbytes - 40)
+    damaged = 0
+    for place in range(len(content)):
+        for change in (1, 255) if place not in numbers else (255,) if place % 100 == 0 else ():
+            harmed = bytearray(content)
+            harmed[place] ^= change
+            path.write_bytes(bytes(harmed))
+            (tmp_path / "trials.jsonl").write_bytes(trials)
+            with Ledger.open(tmp_path) as ledger:
+                loaded = ledger.load()
+                number = 1 if ledger.warnings else 2
+            assert loaded is not None and loaded[1] == {"number": number}, (place, change)
+            assert loaded[0].keys() == arrays.keys(), (place, change)
+            for name, array in arrays.items():
+                assert np.array_equal(loaded[0][name], array + number), (place, change, name)
+            damaged += number == 1
+    assert damaged > 700
+
+
 def test_nothing_readable_is_said_and_not_guessed(tmp_path: Path) -> None:
     with Ledger.create(tmp_path, "") as ledger:
         ledger.save({}, {})
@@ -128,8 +157,26 @@ def test_a_failed_replacement_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 def test_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(LossError, match="no run directory"):
         next(read_trials(tmp_path))
-    (tmp_path / "trials.jsonl").write_text(json.dumps({"nonsense": 1}) + "\n")
-    with pytest.raises(LossError, match="trials.jsonl:1: not a trial"):
+
+
+GOOD = json.loads(trial(1).line())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps({"nonsense": 1}).encode(),
+        json.dumps({**GOOD, "formula": "ä"}, ensure_ascii=False).encode("latin-1"),
+        json.dumps(GOOD).encode("utf-16-le"),
+        b"", b"[]", b"null", b"{", b"[" * 100_000,
+        *(json.dumps({**GOOD, name: {}}).encode() for name in GOOD),
+        json.dumps({**GOOD, "rows": 1.5}).encode(),
+        json.dumps({**GOOD, "number": None}).encode(),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_trial_is_named(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").write_bytes(trial(1).line().encode() + line + b"\n")
+    with pytest.raises(LossError, match="trials.jsonl:2: not a trial"):
         list(read_trials(tmp_path))
 
 

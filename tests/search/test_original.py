@@ -23,6 +23,7 @@ from lossdsl.search.original_bench import OriginalBench, Step
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings, assign, preset
 from lossdsl.search.verdict import Judge
+from tests.search.conftest import timeless
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def published(*changes: str) -> Settings:
 
 
 def same(a: list[Trial], b: list[Trial]) -> bool:
-    return len(a) == len(b) and all(one.same_as(two) for one, two in zip(a, b))
+    return len(a) == len(b) and all(timeless(one) == timeless(two) for one, two in zip(a, b))
 
 
 @pytest.fixture(scope="module")
