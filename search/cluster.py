@@ -117,13 +117,18 @@ class Dask:
         except _GONE:
             raise Lost from None
 
-    def watch(self) -> None:
-        """Raise when the scheduler is gone for good; say so once when it has no workers."""
+    def watch(self, late: bool) -> None:
+        """Raise when the scheduler is gone for good, or late without workers; say so once when it has none."""
         if self.client.status not in ("running", "connecting"):
             raise LossError(f"the Dask scheduler at {self.address} has gone; go on with --resume")
         now = time.monotonic()
         if self.slots():
             self._alone = None
+        elif late:
+            raise LossError(
+                f"the budget ended while no worker was connected to {self.address}; "
+                f"start one (dask worker {self.address}) and go on with --resume"
+            )
         elif self._alone is None:
             self._alone = now
         elif now - self._alone > _PATIENCE:

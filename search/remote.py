@@ -57,8 +57,8 @@ class Link(Protocol):
         """Bring bytes to every worker, once; what comes back is given to `executor.submit` in their place."""
         ...
 
-    def watch(self) -> None:
-        """Raise `LossError` when there is nothing left to wait for."""
+    def watch(self, late: bool) -> None:
+        """Raise `LossError` when there is nothing left to wait for; `late` where no time is left to wait."""
         ...
 
     def close(self) -> None:
@@ -81,11 +81,14 @@ class Remote(Evaluator):
     A batch is as large as takes half a second by what was measured so far, and never so large that a worker would sit
     idle at the end. A worker that dies costs the time of its batch: that is sent again, with the data where those went
     down too. A job that kills worker after worker is given up.
+
+    However few were trained so far, nobody waits for a worker that is not there when `late` says that the budget of
+    time is used up.
     """
 
-    def __init__(self, bench: Bench, link: Link) -> None:
+    def __init__(self, bench: Bench, link: Link, late: Callable[[], bool] = lambda: False) -> None:
         super().__init__(bench, bench.data, 1, processes=False)
-        self.link = link
+        self.link, self.late = link, late
         self._costs: deque[float] = deque(maxlen=_RECENT)
         self._config = write(bench.settings)
         self._key = ""
@@ -124,7 +127,7 @@ class Remote(Evaluator):
             return
         if stop():
             raise OutOfTime
-        self.link.watch()
+        self.link.watch(self.late())
         wait([part.future for part in running if not part.future.done()], timeout=0.2, return_when=FIRST_COMPLETED)
 
     def _ready(self, stop: Callable[[], bool]) -> None:
@@ -141,7 +144,7 @@ class Remote(Evaluator):
             except Lost:
                 if stop():
                     raise OutOfTime from None
-                self.link.watch()
+                self.link.watch(self.late())
                 time.sleep(0.2)
 
     def _feed(self, queue: deque[Any], running: deque[_Part]) -> None:

@@ -17,9 +17,13 @@ from typing import Any
 import pytest
 
 from lossdsl.errors import LossError, MissingExtra
+from lossdsl.recsys.data import load
 from lossdsl.search import cluster as cluster_module
+from lossdsl.search.bench import Bench, Job
+from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.cluster import Dask
 from lossdsl.search.ledger import read_trials
+from lossdsl.search.remote import Remote
 from lossdsl.search.run import Progress
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings, assign, preset
@@ -169,6 +173,25 @@ def test_a_scheduler_that_goes_ends_the_run_in_one_sentence(
             search(settings(), run_dir=run, budget=f"{TRIALS}trials", cluster=cluster.address, progress=progress)
     search(run_dir=run, budget=f"{TRIALS}trials", resume=True)
     same(run, whole)
+
+
+@needs_dask
+def test_a_budget_of_time_ends_a_search_without_workers(tmp_path: Path) -> None:
+    """Nobody came: not one candidate was trained, which else no clock ends; two seconds of waiting are the budget."""
+    chosen = settings((*QUICK, "ladder.folds=1"))
+    bench = Bench(load("demo"), chosen)
+    with Cluster(tmp_path, workers=0) as cluster:
+        link = Dask(cluster.address)
+        clock = Clock(Budget(seconds=2.0))
+        remote = Remote(bench, link, clock.late)
+        with pytest.raises(LossError) as error:
+            list(remote.map([Job("(label-pred)^2", (1e-4,), (0,))], lambda: clock.ends(0.8, {"trained": 0})))
+        link.close()
+        assert str(error.value) == (
+            f"the budget ended while no worker was connected to {cluster.address}; "
+            f"start one (dask worker {cluster.address}) and go on with --resume"
+        )
+        assert 2.0 <= clock.here < 30.0
 
 
 @needs_dask

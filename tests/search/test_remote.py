@@ -59,8 +59,9 @@ class Local:
         self.placed.append(content)
         return content
 
-    def watch(self) -> None:
-        pass
+    def watch(self, late: bool) -> None:
+        if late:
+            raise LossError("late")
 
     def close(self) -> None:
         self.threads.pool.shutdown()
@@ -213,6 +214,40 @@ def test_the_end_of_the_budget_stops_the_waiting(bench: Bench) -> None:
     with pytest.raises(OutOfTime):
         list(remote.map(JOBS, lambda: True))
     assert waiting.cancelled()
+
+
+@pytest.mark.parametrize("before", [[], JOBS[:1]])  # it waits for the first worker, or for the next one
+def test_a_link_is_told_when_no_time_is_left_to_wait(bench: Bench, before: list[Job]) -> None:
+    link = Local()
+    late: list[bool] = []
+    remote = Remote(bench, link, lambda: bool(late))
+    assert len(list(remote.map(before))) == len(before)
+    waiting: Future[Any] = Future()
+    link.threads.submit = lambda *_, **__: waiting  # type: ignore[method-assign]
+
+    def stop() -> bool:
+        assert not late
+        late.append(True)  # the time is over, yet too few were trained for a search to stop
+        return False
+
+    with pytest.raises(LossError, match="late"):
+        list(remote.map(JOBS, stop))
+
+
+def test_a_link_is_told_while_the_data_finds_no_worker(bench: Bench) -> None:
+    link = Local()
+    greeted: Future[Any] = Future()
+    greeted.set_result(worker.greet())
+    link.threads.submit = lambda *_, **__: greeted  # type: ignore[method-assign]
+
+    def nobody(content: bytes) -> bytes:
+        assert not link.placed
+        link.placed.append(content)
+        raise Lost
+
+    link.place = nobody  # type: ignore[method-assign]
+    with pytest.raises(LossError, match="late"):
+        list(Remote(bench, link, lambda: True).map(JOBS))
 
 
 def test_steps_of_the_published_method() -> None:
