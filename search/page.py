@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lossdsl.errors import LossError
+from lossdsl.search.best import read_best
 from lossdsl.search.charts import Point, bars, plane
 from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.settings import Settings, read
@@ -56,12 +56,12 @@ def report(run_dir: Path | str) -> str:
     """The report of a run directory as HTML text."""
     run_dir = Path(run_dir)
     trials = list(read_trials(run_dir))
-    config = run_dir / "config.toml"
-    settings = read(config.read_text(encoding="utf-8"), Settings(), str(config)) if config.is_file() else Settings()
-    best = _best(run_dir)
+    config = _config(run_dir)
+    settings = read(config, Settings(), str(run_dir / "config.toml"))
+    best = read_best(run_dir)
     about_best = [_result(best, _unended(settings, trials)), _proof(best)]
     pictures = [_course(trials), _front(best, trials), _curves(best, settings), _fates(trials)]
-    rest = [_top(trials, settings), _protocol(run_dir, settings, trials)]
+    rest = [_top(trials, settings), _protocol(config, settings, trials)]
     return page(f"Search on {settings.data} with {settings.model}", "".join([*about_best, *pictures, *rest]))
 
 
@@ -92,15 +92,14 @@ def figure(caption: str, content: str) -> str:
     return f"<figure><figcaption>{escape(caption)}</figcaption>{content}</figure>"
 
 
-def _best(run_dir: Path) -> dict[str, Any] | None:
-    path = run_dir / "best.json"
+def _config(run_dir: Path) -> str:
+    path = run_dir / "config.toml"
     if not path.is_file():
-        return None
+        return ""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LossError(f"{path}: not JSON: {error}") from None
-    return content
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LossError(f"{path}: not TOML: {error}") from None
 
 
 def _unended(settings: Settings, trials: Sequence[Trial]) -> bool:
@@ -133,8 +132,8 @@ def _result(best: dict[str, Any] | None, unended: bool) -> str:
     sentence = (
         f"<p>Difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f}, "
         "by drawing users and seeds again. Both losses took the L2 that was best on validation, of the same "
-        "values and of further ones where it was the least or the largest; the test rows were used here for the first "
-        "time.</p>"
+        "values and of further ones where it was the least or the largest; the test rows had no part in that choice, "
+        "nor in the search.</p>"
     )
     return formula + words + table(head, rows, (1, 2, 3)) + sentence
 
@@ -258,8 +257,7 @@ def _top(trials: Sequence[Trial], settings: Settings) -> str:
     return "<h2>The highest rewards</h2>" + words + table(["trial", "reward", "from", "formula"], rows, (0, 1))
 
 
-def _protocol(run_dir: Path, settings: Settings, trials: Sequence[Trial]) -> str:
-    config = (run_dir / "config.toml").read_text(encoding="utf-8") if (run_dir / "config.toml").is_file() else ""
+def _protocol(config: str, settings: Settings, trials: Sequence[Trial]) -> str:
     seconds = trials[-1].at if trials else 0.0
     rows = sum(t.rows for t in trials)
     words = (

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from base64 import b64decode
 from collections import Counter
+from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -173,6 +176,83 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(LossError, match="is no run directory"):
         report(tmp_path)
     assert CliRunner().invoke(command, []).exit_code == 2
+
+
+def refused(run: Path, name: str, content: bytes, folder: Path) -> str:
+    """What the command says of a run with one file replaced: one sentence, after which it exits by 2."""
+    shutil.copytree(run, folder)
+    (folder / name).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "lossdsl", "report", str(folder)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2 and done.stdout == "", done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "internal" not in done.stderr, done.stderr
+    assert not (folder / "report.html").exists()
+    return done.stderr
+
+
+def test_a_run_that_cannot_be_read_is_one_sentence(run: Path, tmp_path: Path) -> None:
+    (run / "report.html").unlink(missing_ok=True)
+    lines = (run / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    lines[2] = "{'formula': 'ä'}\n".encode("latin-1")
+    for k, (name, content, words) in enumerate(
+        [
+            ("best.json", b"{}", "best.json: not the result of a search: it has no `formula`"),
+            ("best.json", b'{"formula": "\xe4"}', "best.json: not JSON"),
+            ("trials.jsonl", b"".join(lines), "trials.jsonl:3: not a trial"),
+        ]
+    ):
+        assert words in refused(run, name, content, tmp_path / str(k))
+    for content in (b"[]", b"null", b"3", b'"bce"', b"{", b"", b"[" * 100_000):
+        (tmp_path / "0" / "best.json").write_bytes(content)
+        with pytest.raises(LossError, match=r"best\.json: not "):
+            report(tmp_path / "0")
+    (tmp_path / "0" / "config.toml").write_bytes(b'data = "\xe4"')
+    with pytest.raises(LossError, match=r"config\.toml: not TOML"):
+        report(tmp_path / "0")
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every part of a document."""
+    if path:
+        yield path
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize("other", [None, True, "-log(", -1.5, float("nan"), [], {}, [[]], {"a": {}}], ids=str)
+def test_any_part_of_a_result_may_be_of_another_kind(other: Any, run: Path, tmp_path: Path) -> None:
+    """The report comes out, or a sentence that names the file and the place; never anything else."""
+    (tmp_path / "trials.jsonl").write_bytes((run / "trials.jsonl").read_bytes())
+    found = best(run)
+    found["front"] = found["front"][:1]
+    found["report"] = {"properties": dict(list(found["report"]["properties"].items())[-3:])}
+    # Curves cost most of the time and need nothing that is not needed elsewhere.
+    refusals = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossdsl.search.page._curves", lambda best, settings: "")
+        for path in places(found):
+            if path[0] not in ("formula", "verdict", "nodes", "number", "seeded", "test", "front", "report"):
+                continue
+            changed = json.loads(json.dumps(found))
+            inner = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = other
+            (tmp_path / "best.json").write_text(json.dumps(changed))
+            try:
+                assert balanced(report(tmp_path))
+            except LossError as error:
+                assert str(error).startswith(f"{tmp_path / 'best.json'}: not the result of a search: ")
+                assert f"`{path[0]}" in str(error)
+                refusals += 1
+    assert refusals > 10
+
+
+def test_no_use_of_the_test_rows_is_called_the_first(run: Path) -> None:
+    """A search that is resumed is tested again."""
+    text = report(run)
+    assert "first time" not in text and "the test rows had no part in that choice, nor in the search" in text
 
 
 def test_text_in_pictures_is_escaped() -> None:
