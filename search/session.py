@@ -132,7 +132,7 @@ def _run(
             settings = replace(settings, training=training)
             ledger.configure(write(settings))
         judge = Judge(pairwise=bench.pairwise)
-        with Evaluator(bench, data, workers) if link is None else Remote(bench, link) as evaluator:
+        with Evaluator(bench, data, workers) if link is None else Remote(bench, link, clock.late) as evaluator:
             run: Search | OriginalSearch
             if isinstance(bench, OriginalBench):
                 run = OriginalSearch(settings, bench, ledger, evaluator, clock, judge, progress)

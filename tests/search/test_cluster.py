@@ -192,6 +192,8 @@ def test_a_budget_of_time_ends_a_search_without_workers(tmp_path: Path) -> None:
             f"start one (dask worker {cluster.address}) and go on with --resume"
         )
         assert 2.0 <= clock.here < 30.0
+        with pytest.raises(LossError, match="^the budget ended while no worker was connected to "):
+            search(chosen, run_dir=tmp_path / "run", budget="2s", cluster=cluster.address)
 
 
 @needs_dask
