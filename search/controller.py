@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from lossdsl.errors import LossError
 from lossdsl.search import controller_kernels as kernels
 from lossdsl.search.settings import ControllerSettings
-from lossdsl.search.space import INPUTS, Graph, Space, Step
+from lossdsl.search.space import INPUTS, Space
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
@@ -27,23 +26,12 @@ class Draws:
     and `entropy` an entry for each graph.
     """
 
-    space: Space
     op: Places
     first: Places
     second: Places
     log_prob: NDArray[np.float64]
     entropy: NDArray[np.float64]
     kept: Mapping[str, NDArray[Any]]
-
-    @cached_property
-    def graphs(self) -> tuple[Graph, ...]:
-        """The graphs themselves."""
-        begin, names = len(INPUTS), self.space.operators
-        two = [self.space.arity(name) == 2 for name in names]
-        columns = zip(*(part[begin:].T.tolist() for part in (self.op, self.first, self.second)))
-        return tuple(
-            Graph(tuple(Step(names[o], a, b if two[o] else -1) for o, a, b in zip(*column))) for column in columns
-        )
 
 
 class Controller:
@@ -62,8 +50,8 @@ class Controller:
     >>> from lossdsl.search.space import Space
     >>> controller = Controller(Space(nodes=4))
     >>> draws = controller.draw(8)
-    >>> len(draws.graphs), len(draws.graphs[0].steps), draws.log_prob.shape
-    (8, 4, (8,))
+    >>> draws.op.shape, draws.log_prob.shape
+    ((7, 8), (8,))
     """
 
     def __init__(self, space: Space, settings: ControllerSettings | None = None, *, seed: int = 0) -> None:
@@ -112,23 +100,14 @@ class Controller:
         >>> from lossdsl.search.controller import Controller
         >>> from lossdsl.search.space import Space
         >>> controller = Controller(Space(nodes=4))
-        >>> later = controller.foresee(2, 3).graphs
-        >>> controller.draw(5).graphs[3:] == later
+        >>> later = controller.foresee(2, 3)
+        >>> controller.draw(5).op[:, 3:].tolist() == later.op.tolist()
         True
         """
         nodes = len(INPUTS) + self.space.nodes
-        choices = tuple(np.zeros((nodes, count), np.int64) for _ in range(3))
-        return self._pass(choices, np.uint64(3 * nodes * (self.drawn + after)), sampling=sampling)
-
-    def follow(self, op: Places, first: Places, second: Places) -> Draws:
-        """The same graphs again, with the log-probabilities of the present weights."""
-        return self._pass((op, first, second), np.uint64(0), follow=True)
-
-    def _pass(
-        self, choices: tuple[Places, ...], place: np.uint64, *, sampling: bool = False, follow: bool = False
-    ) -> Draws:
-        op, first, second = choices
-        (nodes, count), s = op.shape, self.settings
+        place = np.uint64(3 * nodes * (self.drawn + after))
+        op, first, second = (np.zeros((nodes, count), np.int64) for _ in range(3))
+        s = self.settings
         size, operators = s.size, len(self.space.operators)
         w = self.named(self.flat)
         bias = w["cell.bias_ih"] + w["cell.bias_hh"]
@@ -148,12 +127,12 @@ class Controller:
         ]
         operand = s.sample_operand or sampling
         kernels.forward(
-            len(INPUTS), self._binary, s.tanh_constant, s.sample_operator or sampling, operand, follow,
-            self.seed, place, w["embed.weight"] @ w_in + bias, (w["start.weight"] @ w_in + bias)[0], w_in, bias,
+            len(INPUTS), self._binary, s.tanh_constant, s.sample_operator or sampling, operand, self.seed,
+            place, w["embed.weight"] @ w_in + bias, (w["start.weight"] @ w_in + bias)[0], w_in, bias,
             np.ascontiguousarray(w["cell.weight_hh"].T), *turned, w["attend_value.weight"][0],
             op, first, second, log_prob, entropy, *kept.values(),
         )  # fmt: skip
-        return Draws(self.space, op, first, second, log_prob, entropy, {**kept, "operand": np.array(operand)})
+        return Draws(op, first, second, log_prob, entropy, {**kept, "operand": np.array(operand)})
 
     def gradient(self, draws: Draws, weight: NDArray[np.float64]) -> Floats:
         """The gradient of `sum(weight * log_prob)`; the draws have to be of the present weights."""

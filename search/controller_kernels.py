@@ -155,13 +155,13 @@ def _best(x: Any, count: int, barred: int) -> int:
 
 @numba.njit(**JIT)
 def forward(
-    inputs: int, binary: Any, tanh_constant: float, draw_operator: bool, draw_operand: bool, follow: bool, seed: Any,
-    place: Any, embed_in: Any, start_in: Any, w_in: Any, bias: Any, w_state: Any, to_operator: Any, attend_node: Any,
+    inputs: int, binary: Any, tanh_constant: float, draw_operator: bool, draw_operand: bool, seed: Any, place: Any,
+    embed_in: Any, start_in: Any, w_in: Any, bias: Any, w_state: Any, to_operator: Any, attend_node: Any,
     attend_query: Any, attend_value: Any, op: Any, first: Any, second: Any, log_prob: Any, entropy: Any, gates: Any,
     c: Any, h: Any, tanh_c: Any, op_tanh: Any, op_score: Any, anchors: Any, keys: Any, mixed: Any, wanted: Any,
     arg_score: Any, given: Any,
 ) -> None:  # fmt: skip
-    """Draw graphs (or follow those in `op`, `first`, `second`) and keep all that the way back needs.
+    """Draw graphs into `op`, `first`, `second` and keep all that the way back needs.
 
     Cells are numbered 2t and 2t + 1; `c[k]`, `h[k]` are the states before cell k. Weights come transposed, with the
     inputs along their rows. Graph b uses the uniform numbers from `place + b * 3 * nodes` on.
@@ -191,11 +191,10 @@ def forward(
                 op_score[t, b, j] = tc * op_tanh[t, b, j]
             where = place + np.uint64(3) * (np.uint64(b * nodes) + np.uint64(t))
             entropy[b] += _log_softmax(op_score[t, b], op_score[t, b], operators)
-            if not follow:
-                if draw_operator:
-                    op[t, b] = _pick(op_score[t, b], operators, -1, _uniform(seed, where))
-                else:
-                    op[t, b] = _best(op_score[t, b], operators, -1)
+            if draw_operator:
+                op[t, b] = _pick(op_score[t, b], operators, -1, _uniform(seed, where))
+            else:
+                op[t, b] = _best(op_score[t, b], operators, -1)
             log_prob[b] += op_score[t, b, op[t, b]]
             for j in range(4 * size):
                 gates[2 * t + 1, b, j] = embed_in[op[t, b], j]
@@ -215,16 +214,15 @@ def forward(
                 where = place + np.uint64(3) * (np.uint64(b * nodes) + np.uint64(t))
                 entropy[b] += _log_softmax(arg_score[t, b], arg_score[t, b], t)
                 two = binary[op[t, b]]
-                if not follow:
-                    if draw_operand:
-                        first[t, b] = _pick(arg_score[t, b], t, -1, _uniform(seed, where + np.uint64(1)))
-                        second[t, b] = first[t, b]
-                        if two:
-                            u = _uniform(seed, where + np.uint64(2))
-                            second[t, b] = _pick(arg_score[t, b], t, first[t, b], u)
-                    else:
-                        first[t, b] = _best(wanted[t, b], t, -1)
-                        second[t, b] = _best(wanted[t, b], t, first[t, b]) if two else first[t, b]
+                if draw_operand:
+                    first[t, b] = _pick(arg_score[t, b], t, -1, _uniform(seed, where + np.uint64(1)))
+                    second[t, b] = first[t, b]
+                    if two:
+                        u = _uniform(seed, where + np.uint64(2))
+                        second[t, b] = _pick(arg_score[t, b], t, first[t, b], u)
+                else:
+                    first[t, b] = _best(wanted[t, b], t, -1)
+                    second[t, b] = _best(wanted[t, b], t, first[t, b]) if two else first[t, b]
                 if draw_operand or not two:
                     log_prob[b] += arg_score[t, b, first[t, b]]
                     if two:

@@ -54,15 +54,6 @@ class Graph:
 
     steps: tuple[Step, ...]
 
-    @property
-    def used(self) -> tuple[Step, ...]:
-        """The steps that the last node depends on, in order."""
-        need = {len(self.steps) - 1}
-        for k in range(len(self.steps) - 1, -1, -1):
-            if k in need:
-                need.update(i - len(INPUTS) for i in (self.steps[k].first, self.steps[k].second) if i >= len(INPUTS))
-        return tuple(step for k, step in enumerate(self.steps) if k in need)
-
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -143,7 +134,3 @@ class Space:
                 a = f"{name}({a})"
             texts.append(f"clamp({a}{bounds}")
         return texts[-1]
-
-    def share(self, graph: Graph, op: str) -> float:
-        """The share of a graph's steps that use `op`."""
-        return sum(step.op == op for step in graph.steps) / len(graph.steps)

@@ -15,6 +15,7 @@ from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.learner import Learner
 from lossdsl.search.settings import ControllerSettings, assign, preset
 from lossdsl.search.space import INPUTS, Space
+from tests.search.conftest import graphs_of
 
 PUBLISHED = preset("autolossgen").controller
 
@@ -103,7 +104,7 @@ def test_choices_fall_as_often_as_their_probabilities_say() -> None:
 
 def test_operands_come_from_earlier_nodes_and_differ() -> None:
     space = Space(nodes=6)
-    for graph in make(space).draw(64).graphs:
+    for graph in graphs_of(make(space).draw(64), space):
         assert len(graph.steps) == 6
         for k, step in enumerate(graph.steps):
             assert 0 <= step.first < len(INPUTS) + k
@@ -114,12 +115,14 @@ def test_operands_come_from_earlier_nodes_and_differ() -> None:
 
 
 def test_the_nth_graph_does_not_depend_on_how_many_are_drawn_at_a_time() -> None:
-    one, two = make(Space()), make(Space())
+    space = Space()
+    one, two = make(space), make(space)
     together = one.draw(8)
     apart = [two.draw(count) for count in (3, 1, 4)]
-    assert together.graphs == tuple(graph for draws in apart for graph in draws.graphs)
+    graphs = graphs_of(together, space)
+    assert graphs == tuple(graph for draws in apart for graph in graphs_of(draws, space))
     assert np.array_equal(together.log_prob, np.concatenate([draws.log_prob for draws in apart]))
-    assert make(Space(), seed=1).draw(8).graphs != together.graphs
+    assert graphs_of(make(space, seed=1).draw(8), space) != graphs
 
 
 def test_the_log_probability_counts_the_unused_draws_and_does_not_renormalise() -> None:
@@ -130,7 +133,7 @@ def test_the_log_probability_counts_the_unused_draws_and_does_not_renormalise() 
     controller.flat[:] = 0
     drawn = controller.draw(50)
     operators = np.log(len(space.operators))
-    for graph, got, entropy in zip(drawn.graphs, drawn.log_prob, drawn.entropy):
+    for graph, got, entropy in zip(graphs_of(drawn, space), drawn.log_prob, drawn.entropy):
         expected = -(len(INPUTS) + 3) * operators
         total = (len(INPUTS) + 3) * operators
         for k, step in enumerate(graph.steps):
@@ -143,13 +146,15 @@ def test_the_log_probability_counts_the_unused_draws_and_does_not_renormalise() 
 
 @pytest.mark.parametrize("modes", MODES)
 def test_greedy_modes_take_the_most_probable(modes: tuple[bool, bool]) -> None:
-    controller = make(Space(), settings=greedy(*modes))
+    space = Space()
+    controller = make(space, settings=greedy(*modes))
     drawn = controller.draw(6)
-    kinds = {tuple(step.op for step in graph.steps) for graph in drawn.graphs}
+    graphs = graphs_of(drawn, space)
+    kinds = {tuple(step.op for step in graph.steps) for graph in graphs}
     assert (len(kinds) > 1) is modes[0]
     if modes == (False, False):
-        assert len(set(drawn.graphs)) == 1
-        assert len(set(controller.draw(6, sampling=True).graphs)) > 1
+        assert len(set(graphs)) == 1
+        assert len(set(graphs_of(controller.draw(6, sampling=True), space))) > 1
     assert np.isfinite(drawn.log_prob).all()
 
 
@@ -158,7 +163,8 @@ def test_it_learns_what_is_rewarded() -> None:
     controller = make(space)
 
     def shares(drawn: Draws) -> np.ndarray:
-        return np.array([space.share(graph, "max") for graph in drawn.graphs])
+        """The share of each graph's steps that take the larger of two."""
+        return np.asarray((drawn.op[len(INPUTS) :] == space.operators.index("max")).mean(axis=0))
 
     before = baseline = shares(controller.draw(400)).mean()
     for _ in range(300):

@@ -77,11 +77,6 @@ def test_without_clamp_and_with_another_epsilon() -> None:
     assert str(Formula.from_tree(space.tree(Graph((Step("log", 0),))))) == "plog(pred, 0.01)"
 
 
-def test_only_what_the_last_node_needs_is_used() -> None:
-    graph = Graph((Step("log", 0), Step("negate", 1), Step("square", 3)))
-    assert [step.op for step in graph.used] == ["log", "square"]
-
-
 def test_an_unknown_operator_is_named() -> None:
     with pytest.raises(LossError, match="unknown operator `cosine`"):
         Space(operators=("cosine",))
