@@ -57,8 +57,10 @@ class Trial:
 
 
 _FIELDS = tuple(f.name for f in fields(Trial))
-_TYPES = {"int": int, "str": str, "float": (int, float), "str | None": (str, type(None)),
-          "int | None": (int, type(None)), "float | None": (int, float, type(None))}  # fmt: skip
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,), "str": (str,), "float": (int, float), "str | None": (str, type(None)),
+    "int | None": (int, type(None)), "float | None": (int, float, type(None)),
+}  # fmt: skip
 _KINDS = tuple((f.name, _TYPES[str(f.type)]) for f in fields(Trial))
 
 
