@@ -54,6 +54,7 @@ def command(
     from lossdsl.recsys.data import load
     from lossdsl.search.contest import contest, table
     from lossdsl.search.layers import layered
+    from lossdsl.search.limits import check
     from lossdsl.search.settings import assigned
     from lossdsl.search.strategies import STRATEGIES
 
@@ -61,6 +62,7 @@ def command(
     single = [(f"--set {assignment}", assigned(assignment)) for assignment in assignments]
     given = {"data": source, "reading": take_open_reading(chosen), **({"model": model} if model else {})}
     settings = layered([*single, ("options", given)])
+    check(settings)  # before the folder of the searches is made
     with goes_on("the same command goes on from what is kept", run_dir.is_dir):
         result = contest(
             settings,

@@ -107,3 +107,13 @@ def test_a_negative_seed_of_a_split_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert left.value.code == 2
     assert capsys.readouterr().err == "lossdsl: the seed of a split is 0 or more, not -1\n"
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", ["controller.init=-1.0", "strategy=foo", "ladder.slots=300000"])
+def test_a_contest_is_refused_before_it_is_written(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["compare-strategies", "--data", "demo", "--run-dir", str(tmp_path / "run"), "--set", change])
+    assert left.value.code == 2 and "internal" not in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
