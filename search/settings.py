@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossdsl.errors import LossError
@@ -314,6 +315,14 @@ def preset(name: str) -> Settings:
 def read(text: str, base: Settings, origin: str) -> Settings:
     """Settings of a TOML text, over those of `base`."""
     return merge(base, tables(text, origin), origin)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file of settings."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LossError(f"{path}: not text in UTF-8, from byte {error.start} on") from None
 
 
 def tables(text: str, origin: str) -> dict[str, Any]:

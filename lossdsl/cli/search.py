@@ -115,7 +115,7 @@ def settings_of(
 ) -> Settings:
     """What the preset, the model and the task bring; over it the file, the single settings, and the options."""
     from lossdsl.search.layers import layered
-    from lossdsl.search.settings import assigned, tables
+    from lossdsl.search.settings import assigned, tables, text_of
 
     reading = take_open_reading(chosen)
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -130,7 +130,7 @@ def settings_of(
         )
     if preset:
         given["preset"] = preset
-    file = [(str(config), tables(config.read_text(encoding="utf-8"), str(config)))] if config is not None else []
+    file = [(str(config), tables(text_of(config), str(config)))] if config is not None else []
     single = [(f"--set {assignment}", assigned(assignment)) for assignment in assignments]
     return layered([*file, *single, ("options", given)])
 

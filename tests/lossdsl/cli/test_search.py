@@ -119,3 +119,12 @@ def test_what_a_setting_names_and_there_is_not(
     said = refused(capsys, "--run-dir", str(tmp_path / "run"), "--budget", "1trials", *options)
     assert "no preset" in said or "no model" in said or "no task" in said or "explicit task only" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_are_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b'data = "caf\xe9"\n')
+    said = f"lossdsl: {file}: not text in UTF-8, from byte 11 on\n"
+    assert refused(capsys, "--config", str(file), "--run-dir", str(tmp_path / "run")) == said
+    assert refused(capsys, "--resume", "--run-dir", str(tmp_path)) == said
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
