@@ -75,7 +75,7 @@ def check(settings: Settings) -> None:
         ...     check(replace(Settings(), seed=-1))
         ... except ValueError as error:
         ...     print(error)
-        `seed` has to be 0 or more, not -1
+        `seed` has to be from 0 to 4294967295, not -1
     """
     if settings.preset and settings.strategy != "controller":
         raise LossError(f"the published method has its own controller; leave out --strategy {settings.strategy}, "
