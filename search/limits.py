@@ -69,8 +69,7 @@ def check(settings: Settings) -> None:
 
         >>> from dataclasses import replace
         >>> from lossdsl.search.limits import check
-        >>> from lossdsl.search.settings import Settings, for_model, for_task, preset
-    from lossdsl.search.strategies import make
+        >>> from lossdsl.search.settings import Settings
         >>> try:
         ...     check(replace(Settings(), seed=-1))
         ... except ValueError as error:
