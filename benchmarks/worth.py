@@ -141,10 +141,7 @@ class Lab:
 
     def __init__(self, split: str, workers: int) -> None:
         self.split, self.task, self.data = split, TASKS[task_of(split)], dataset(split)
-        base = self.task.settings
-        if self.data.documents:
-            base = replace(base, metric="ndcg@10")
-        self.settings = base.resolve()
+        self.settings = self.task.settings.resolve(documents=self.data.documents)
         self.pool = ThreadPoolExecutor(workers)
         self.watched, self.tested = (
             evaluation_rows(self.data, part, task=self.settings.task, count=0) for part in ("validation", "test")

@@ -16,6 +16,12 @@ class SettingsError(LossError):
     """A setting that cannot be trained with, said in one sentence."""
 
 
+def _usual_metric(task: str, paired: bool, documents: bool) -> str:
+    if documents:  # they have grades
+        return "ndcg@10"
+    return "ndcg@20" if task == "implicit" else "gauc" if paired else "auc"
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to train. `None` takes the model's own default, which `resolve` fills in.
@@ -54,8 +60,8 @@ class Settings:
     init_bias_std: float = 0.0
     global_bias: float = 0.1
 
-    def resolve(self) -> Settings:
-        """The settings with the model's defaults filled in, checked; raises `SettingsError`."""
+    def resolve(self, *, documents: bool = False) -> Settings:
+        """The settings with the defaults of model and data filled in, checked; raises `SettingsError`."""
         if self.model not in MODELS:
             raise SettingsError(f"no model is called `{self.model}`; there are {', '.join(MODELS)}")
         layers, dropout, batch, pairs = _DEFAULTS[self.model]
@@ -66,7 +72,7 @@ class Settings:
             dropout=dropout if self.dropout is None else self.dropout,
             batch_size=batch if self.batch_size is None else self.batch_size,
             pairs=paired,
-            metric=self.metric or ("ndcg@20" if self.task == "implicit" else "gauc" if paired else "auc"),
+            metric=self.metric or _usual_metric(self.task, bool(paired), documents),
         )
         out._check()
         return out

@@ -59,8 +59,10 @@ class Bootstrap:
 
     def _one(self, score: Array) -> Array:
         if self.metric == "auc":
+            out = np.full(len(self.weights), np.nan)
+            if np.isnan(score).any():
+                return out
             order = np.argsort(score, kind="stable")
-            out = np.empty(len(self.weights))
             _weighted_auc(order, score, self.rows.label, self.place, self.weights, out)
             return out
         if self.metric in metrics.PREDICTED:

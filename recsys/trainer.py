@@ -74,9 +74,7 @@ class Trainer:
         engine: str = "auto",
         device: str = "cpu",
     ) -> None:
-        if data.documents and settings.metric is None:
-            settings = replace(settings, metric="ndcg@10")
-        self.settings = settings.resolve()
+        self.settings = settings.resolve(documents=data.documents)
         metrics.metric(self.settings.metric or "auc")
         self.data = data
         self.seed = seed

@@ -113,7 +113,7 @@ def train(
     """
     if model is not None:
         changes["model"] = model
-    settings = replace(settings, **changes).resolve()
+    settings = replace(settings, **changes).resolve(documents=data.documents)
     if seeds < 1:
         raise LossError(f"seeds have to be 1 or more, not {seeds}")
     objective = as_objective(loss)

@@ -142,7 +142,7 @@ class Bench:
             patience=training.patience,
             task=settings.task,
             train_neg=training.train_neg,
-        ).resolve()
+        ).resolve(documents=data.documents)
         # Where torch trains, threads would wait for one another; the other engines let go of the interpreter.
         start = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
         self.engine: str = Trainer(start, self.data, self.recommender).engine.name
@@ -166,6 +166,8 @@ class Bench:
         training, count, data = self.settings.training, self.settings.ladder.folds, self.data
         if not self.implicit and not self.pairwise:
             return rolled_views(data.train, data.validation, count)
+        if data.documents:  # one of another query is no negative, and no query has a last one
+            return (View(shortened(data.train, training.train_rows, self.settings.seed), (data.validation,)),)
         train, extra = protocol_folds(liked(data.train) if self.implicit else data.train, count)
         evaluations: tuple[Rows, ...] = (data.validation, *extra)
         if self.implicit:
@@ -178,8 +180,7 @@ class Bench:
             evaluations = tuple(
                 with_negatives(rows, known, data.items, SAMPLED, self.settings.seed) for rows in evaluations
             )
-            if 0 < training.train_rows < len(train):
-                train = some_users(train, training.train_rows, self.settings.seed)
+            train = shortened(train, training.train_rows, self.settings.seed)
         return (View(train, telling(evaluations)),)
 
     def warm(self) -> None:
@@ -363,6 +364,11 @@ def some_users(rows: Rows, count: int, seed: int) -> Rows:
     order = rng.permutation(len(counts))
     enough = order[: int(np.searchsorted(np.cumsum(counts[order]), count)) + 1]
     return rows.take(np.isin(rows.user, enough))
+
+
+def shortened(rows: Rows, count: int, seed: int) -> Rows:
+    """As `some_users`, where `count` is fewer than all and not 0."""
+    return some_users(rows, count, seed) if 0 < count < len(rows) else rows
 
 
 def few_users(rows: Rows, count: int, seed: int) -> Rows:

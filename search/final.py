@@ -18,7 +18,7 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
 from lossdsl.recsys.significance import Bootstrap, Difference, difference
 from lossdsl.recsys.trainer import Trainer
-from lossdsl.search.bench import SAMPLED, Bench, Tabled, some_users
+from lossdsl.search.bench import SAMPLED, Bench, Tabled, shortened
 from lossdsl.search.calibration import beyond
 from lossdsl.search.folds import with_negatives
 from lossdsl.search.screen import screen
@@ -79,8 +79,7 @@ class FinalTest:
         elif bench.pairwise and not data.documents:  # a document of another query is no negative
             known = (data.train, data.validation, data.test)
             self.test = with_negatives(data.test, known, data.items, SAMPLED, bench.settings.seed + 1)
-        rows = self.training.test_rows
-        self.train = some_users(data.train, rows, bench.settings.seed) if 0 < rows < len(data.train) else data.train
+        self.train = shortened(data.train, self.training.test_rows, bench.settings.seed)
         patient = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
         self.recommender: Recommender = recommender or patient
 

@@ -67,14 +67,14 @@ OPEN = ("training.l2", "training.final_l2")
 def check(settings: Settings) -> None:
     """Refuse settings that no search can be made with.
 
-        >>> from dataclasses import replace
-        >>> from lossdsl.search.limits import check
-        >>> from lossdsl.search.settings import Settings
-        >>> try:
-        ...     check(replace(Settings(), seed=-1))
-        ... except ValueError as error:
-        ...     print(error)
-        `seed` has to be from 0 to 4294967295, not -1
+    >>> from dataclasses import replace
+    >>> from lossdsl.search.limits import check
+    >>> from lossdsl.search.settings import Settings
+    >>> try:
+    ...     check(replace(Settings(), seed=-1))
+    ... except ValueError as error:
+    ...     print(error)
+    `seed` has to be from 0 to 4294967295, not -1
     """
     if settings.preset and settings.strategy != "controller":
         raise LossError(f"the published method has its own controller; leave out --strategy {settings.strategy}, "

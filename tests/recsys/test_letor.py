@@ -11,6 +11,7 @@ from lossdsl.recsys.data import load
 from lossdsl.recsys.dataset import DataError
 from lossdsl.recsys.settings import Settings, SettingsError
 from lossdsl.recsys.trainer import Trainer
+from lossdsl.recsys.training import train
 
 
 def lines(queries: range, seed: int, width: int = 4) -> str:
@@ -65,6 +66,13 @@ def test_ranknet_learns_to_rank_documents(tmp_path: Path) -> None:
 def test_documents_are_ranked_by_pairs_and_features(tmp_path: Path, model: str, pairs: bool) -> None:
     with pytest.raises(SettingsError, match="documents have grades and features"):
         Trainer("bce", load(five_parts(tmp_path)), Settings(model=model, pairs=pairs))
+
+
+def test_documents_are_measured_by_their_grades(tmp_path: Path) -> None:
+    data = load(five_parts(tmp_path))
+    result = train("bpr", data, "ranknet", layers=(4,), epochs=2)
+    assert result.settings.metric == "ndcg@10" and next(iter(result.metrics)) == "ndcg@10"
+    assert train("bpr", data, "ranknet", layers=(4,), epochs=1, metric="map").settings.metric == "map"
 
 
 def test_documents_have_no_sampled_negatives(tmp_path: Path) -> None:

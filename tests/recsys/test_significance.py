@@ -36,6 +36,12 @@ def test_a_replicate_is_the_metric_of_the_drawn_users(metric: str) -> None:
         assert value == pytest.approx(metrics.compute(metric, drawn, score[picked]), rel=1e-9)
 
 
+def test_of_a_score_that_is_no_number_no_replicate_is_known() -> None:
+    rows, score = sample(1)
+    score[3] = np.nan
+    assert np.isnan(Bootstrap(rows, "auc", replicates=12)._one(score)).all()
+
+
 def test_a_loss_does_not_differ_from_itself() -> None:
     rows, score = sample(2)
     bootstrap = Bootstrap(rows, "auc", replicates=300)
