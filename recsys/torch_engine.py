@@ -12,11 +12,22 @@ from lossdsl.recsys.dataset import Array, Dataset, Rows
 from lossdsl.recsys.models import build, reseed
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.pairs import Plan, pairs
-from lossdsl.recsys.settings import Settings
+from lossdsl.recsys.settings import Settings, SettingsError
 
 # What torch calls a moment, and the name under which both engines keep it.
 _MOMENTS = {"gd": {}, "adagrad": {"sum": "second"}, "adam": {"exp_avg": "first", "exp_avg_sq": "second"}}
 _CHUNK = 65_536
+
+
+def device_called(name: str) -> torch.device:
+    """The device of that name, or one sentence where nothing can be computed on it."""
+    try:
+        device = torch.device(name)
+        # Only an attempt tells: torch knows names of devices that it was built without, and `meta` holds no numbers.
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, AttributeError, ImportError):
+        raise SettingsError(f"--device {name}: PyTorch finds no such device here; leave it out for the CPU") from None
+    return device
 
 
 class TorchEngine:
@@ -27,7 +38,7 @@ class TorchEngine:
     def __init__(self, settings: Settings, data: Dataset, seed: int, device: str = "cpu") -> None:
         self.settings = settings
         self.seed = seed
-        self.device = torch.device(device)
+        self.device = device_called(device)
         self.model: nn.Module = build(settings, data, seed).to(self.device)
         self.dtype = torch.float64 if settings.dtype == "float64" else torch.float32
         self.optimizer = _optimizer(settings, list(self.model.parameters()))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--data", "source", required=True, metavar="D", help="demo, ml-100k, or a file or folder.")
 @model_options
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many seeds to train with.")
-@click.option("--first-seed", type=int, default=0, help="The first of them.")
+@click.option("--first-seed", type=click.IntRange(min=0), default=0, help="The first of them.")
 @click.option("--engine", type=click.Choice(["auto", "fused", "torch"]), default="auto", show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="Device of the torch engine.")
 @click.option("--workers", type=click.IntRange(min=1), help="Seeds trained side by side; default: the number of cores.")
@@ -116,17 +116,23 @@ def measure(path: str, data: Dataset, as_json: bool) -> int:
 
 def read_loss(text: str, dialect: str = "auto") -> Formula:
     """The formula that was typed, or the best of a run directory."""
-    from lossdsl.errors import LossError
+    from lossdsl.errors import LossError, LossSyntaxError
     from lossdsl.formula import parse
 
     best = Path(text) / "best.json"
-    if best.is_file():
+    if os.path.isfile(best):  # Path.is_file complains of a formula that is too long for a name
         try:
             text = json.loads(best.read_text(encoding="utf-8"))["formula"]
         except (ValueError, KeyError, TypeError) as error:
             raise LossError(f"{best}: not the best.json of a search ({error})") from None
         return parse(text, dialect="lossdsl")
-    return parse(text, dialect=dialect)
+    try:
+        return parse(text, dialect=dialect)
+    except LossSyntaxError:
+        # A formula goes first: a folder may be called `bce`.
+        if not os.path.isdir(text):
+            raise
+        raise LossError(f"{text} is a directory without best.json: no search has found a loss there") from None
 
 
 def allowed(formula: Formula, pairs: bool, checking: str) -> bool:

@@ -12,7 +12,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from lossdsl.cli.main import main
-from lossdsl.cli.train import command
+from lossdsl.cli.train import command, read_loss
+from lossdsl.formula import parse
 from tests.recsys.conftest import shared  # noqa: F401
 
 torch.set_num_threads(1)
@@ -162,6 +163,32 @@ def test_a_place_that_is_a_file_is_refused_before_training(tmp_path: Path, capsy
     (tmp_path / "taken").write_text("mine")
     code, out, err = whole(capsys, "--loss", "bce", "--data", "demo", "--save", str(tmp_path / "taken"))
     assert code == 2 and "cannot be written to" in err and (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["foo", "cuda:99", "meta", ""])
+def test_a_device_that_is_not_there_is_named(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = f"lossdsl: --device {name}: PyTorch finds no such device here; leave it out for the CPU\n"
+    assert whole(capsys, "--loss", "bce", "--data", "demo", "--device", name) == (2, "", said)
+
+
+def test_a_negative_seed_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = whole(capsys, "--loss", "bce", "--data", "demo", "--first-seed", "-5")
+    assert code == 2 and not out and "'--first-seed': -5" in err and "internal" not in err
+
+
+def test_a_run_without_a_loss_is_no_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/first", "bce"):
+        Path(folder).mkdir(parents=True)
+    said = "lossdsl: runs/first is a directory without best.json: no search has found a loss there\n"
+    assert whole(capsys, "--loss", "runs/first", "--data", "demo") == (2, "", said)
+    assert str(read_loss("bce")) == str(parse("bce"))  # a folder of that name hides no loss
+
+
+def test_a_formula_may_be_longer_than_a_name_of_a_file() -> None:
+    assert str(read_loss("+".join(["pred"] * 100))).startswith("pred")
 
 
 @pytest.mark.slow
