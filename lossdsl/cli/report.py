@@ -32,8 +32,11 @@ def command(run_dir: Path | None, log: Path | None, output: Path | None, sheet: 
         from lossdsl.search.oldlog import as_csv, passed, read_log, summary
         from lossdsl.search.oldlog_page import log_page
 
-        rows = read_log(log, lambda text: click.echo(f"warning: {text}", err=True))
         target = output or Path(log.name).with_suffix(".html")
+        for flag, path in (("-o", target), ("--csv", sheet)):
+            if path is not None and path.exists() and log.exists() and path.samefile(log):
+                raise click.UsageError(f"{path} is the log itself; name another file with {flag}.")
+        rows = read_log(log, lambda text: click.echo(f"warning: {text}", err=True))
         with naming(target):
             target.write_text(log_page(log, rows), encoding="utf-8")
         if sheet is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from pathlib import Path
 
@@ -86,6 +87,15 @@ def test_the_command_reads_a_log(log: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["--from-log", str(log), "-o", str(out), "--csv", str(sheet)])
     assert result.exit_code == 0, result.output
     assert "3 epochs" in result.output and out.is_file() and len(sheet.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("flag", ["-o", "--csv"])
+def test_the_log_is_not_written_over(flag: str, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = log.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(command, ["--from-log", str(log), flag, os.path.relpath(log)])
+    assert result.exit_code == 2 and f"is the log itself; name another file with {flag}." in result.output
+    assert log.read_bytes() == before
 
 
 def test_what_the_script_lets_pass_is_listed_with_the_truth_beside_it(tmp_path: Path) -> None:
