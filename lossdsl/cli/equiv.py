@@ -22,7 +22,7 @@ def command(first: str, second: str, dialect: str, pairwise: bool) -> int:
 
     Exit code 0: the same. 1: different, or a formula that cannot be read. 3: undecided.
     """
-    from lossdsl.equivalence import equivalent
+    from lossdsl.equivalence import equivalent, labels_of
     from lossdsl.formula import Formula, parse
 
     formulas: list[Formula] = []
@@ -33,10 +33,14 @@ def command(first: str, second: str, dialect: str, pairwise: bool) -> int:
             click.echo(str(error), err=True)
             return FINDINGS
     answer = equivalent(*formulas, pairwise=pairwise or None)
+    undecided = "undecided: neither the exact key nor a fingerprint settles it"
+    as_pairs = pairwise or any(formula.pairwise for formula in formulas)
+    if len({labels_of(formula, as_pairs) for formula in formulas}) > 1:
+        undecided = "undecided: one has a label and the other has none, so as pairs they are read at different labels"
     words = {
         True: ("same: the slopes are equal up to one positive factor", SAME),
         False: ("different: the slopes are not proportional", DIFFERENT),
-        None: ("undecided: neither the exact key nor a fingerprint settles it", UNDECIDED),
+        None: (undecided, UNDECIDED),
     }
     for formula in formulas:
         click.echo(f"  {formula}")
