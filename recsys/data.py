@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
         raise DataError(f"duplicates are `error`, `keep` or `last`, not `{reading.duplicates}`")
     if reading.seed < 0:
         raise DataError(f"the seed of a split is 0 or more, not {reading.seed}")
+    if math.isnan(reading.threshold):
+        raise DataError("the threshold has to be a number, not nan; see --threshold")
     if str(source) == "demo":
         from lossdsl.recsys.demo import demo
 
@@ -144,8 +147,8 @@ def _triples(train: Path, reading: Reading) -> Dataset:
             raise DataError(f"{path}: no such file; train, validation and test have to stand side by side")
         table = tables.read_table(path, sep="\t")
         first = table if first is None else first
-        for column in (user, item, label):
-            tables.need(table, column, path)
+        for column, flag in ((user, "--user"), (item, "--item"), (label, "--label")):
+            tables.need(table, column, path, flag=flag)
         labels = tables.numbers(table, label, path)
         odd = np.flatnonzero(~np.isin(labels, (0.0, 1.0)))
         if len(odd):
@@ -181,14 +184,14 @@ USUAL = {
 
 def _column(table: Any, kind: str, asked: str | None, path: Path, *, optional: bool = False) -> str | None:
     if asked is not None:
-        tables.need(table, asked, path)
+        tables.need(table, asked, path, flag=f"--{kind}")
         return asked
     for name in USUAL[kind]:
         if name in table.columns:
             return name
     if optional:
         return None
-    tables.need(table, USUAL[kind][0], path)
+    tables.need(table, USUAL[kind][0], path, flag=f"--{kind}")
     return None
 
 
@@ -202,7 +205,11 @@ def _rated(name: str, path: Path, table: Any, reading: Reading) -> Dataset:
     assert user and item and label
     ratings = tables.numbers(table, label, path, header=header)
     # A column of 0 and 1 is labels already; anything else is a rating.
-    labels = ratings if np.isin(ratings, (0.0, 1.0)).all() else (ratings > reading.threshold).astype(np.float64)
+    rated = not np.isin(ratings, (0.0, 1.0)).all()
+    labels = (ratings > reading.threshold).astype(np.float64) if rated else ratings
+    if not labels.any():
+        why = f"no {label} is above --threshold {reading.threshold:g}" if rated else f"every {label} is 0"
+        raise DataError(f"{name}: there is no positive row to train on: {why}")
     context = None
     if reading.features:
         names = features.named(table, "c_")

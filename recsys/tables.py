@@ -100,11 +100,12 @@ def _sentence(error: Exception, path: Path) -> str:
     return f"{path}: {text}"
 
 
-def need(table: pd.DataFrame, column: str, path: Path) -> Any:
-    """The column of that name, or one sentence that says which columns there are."""
+def need(table: pd.DataFrame, column: str, path: Path, *, flag: str | None = None) -> Any:
+    """The column of that name, or one sentence that says which columns there are, and the `flag` that names another."""
     if column not in table.columns:
         found = ", ".join(f"`{name}`" for name in list(table.columns)[:12])
-        raise DataError(f"{path}: no column `{column}`; the columns are {found}")
+        hint = "" if flag is None else f"; name the right one with {flag}"
+        raise DataError(f"{path}: no column `{column}`; the columns are {found}{hint}")
     return table[column]
 
 

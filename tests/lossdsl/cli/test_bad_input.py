@@ -80,7 +80,7 @@ TRIPLES = {
     ),
     "no such column": (
         (GOOD.replace("iid", "movie"), HELD, LAST),
-        "d/toy.train.csv: no column `iid`; the columns are `uid`, `movie`, `label`",
+        "d/toy.train.csv: no column `iid`; the columns are `uid`, `movie`, `label`; name the right one with --item",
     ),
 }
 
@@ -141,6 +141,22 @@ FILES = {
         "r.csv has user 1 with item 1 twice; take the last row of each with --duplicates last, or all with "
         "--duplicates keep",
     ),
+    "no liked rating": (
+        "r.csv",
+        "uid,iid,rating\n1,1,3\n1,2,2\n2,1,1\n",
+        "r: there is no positive row to train on: no rating is above --threshold 3",
+    ),
+    "labels of 0 alone": (
+        "r.csv",
+        "uid,iid,label\n1,1,0\n1,2,0\n2,1,0\n",
+        "r: there is no positive row to train on: every label is 0",
+    ),
+    "no column of users": (
+        "r.csv",
+        RATINGS.replace("userId", "who"),
+        "r.csv: no column `user_id`; the columns are `who`, `movieId`, `rating`, `timestamp`; "
+        "name the right one with --user",
+    ),
     "0 bytes": ("u.data", "", "u.data: the file is empty"),
     "commas in u.data": (
         "u.data",
@@ -182,6 +198,7 @@ ABSENT = {
         ".: no data in a known form here; looked for *.train.csv, u.data, *.inter, ratings.csv, ratings.dat, "
         "S1.txt to S5.txt, train.txt with vali.txt and test.txt"
     ),
+    ("data", "show", "demo", "--threshold", "nan"): "the threshold has to be a number, not nan; see --threshold",
     ("train", "--load", "nowhere", "--data", "demo"): "nowhere: no saved model here (training.json is missing)",
     ("compare", "--loss", "bce", "--data", "demo", "--csv", "no/t.csv"): (
         "no/t.csv: cannot be written to (there is no folder no)"
