@@ -45,11 +45,24 @@ def fresh_seeds(settings: Settings) -> range:
     return range(first, first + count)
 
 
+def patience_of(settings: Settings) -> tuple[int, int]:
+    """The epochs that the fair test allows, and its patience: more than the search, which compares at equal epochs.
+
+    >>> from lossdsl.search.final import patience_of
+    >>> from lossdsl.search.settings import Settings
+    >>> patience_of(Settings())
+    (200, 15)
+    """
+    training = settings.training
+    return training.epochs * training.test_stretch, max(training.patience, training.test_patience)
+
+
 @dataclass(frozen=True)
 class Tested:
     """A loss on the test rows.
 
-    `l2` is what validation chose, `values` the metric of every seed at its best validation epoch.
+    `l2` is what validation chose, `values` the metric of every seed at its best validation epoch; `unfinished` counts
+    the seeds whose best epoch was the last allowed.
     """
 
     name: str
@@ -57,6 +70,7 @@ class Tested:
     l2: float
     values: tuple[float, ...]
     scores: tuple[NDArray[Any], ...]
+    unfinished: int = 0
 
     @property
     def mean(self) -> float:
@@ -80,8 +94,8 @@ class FinalTest:
             known = (data.train, data.validation, data.test)
             self.test = with_negatives(data.test, known, data.items, SAMPLED, bench.settings.seed + 1)
         self.train = shortened(data.train, self.training.test_rows, bench.settings.seed)
-        patient = replace(bench.recommender, patience=max(bench.recommender.patience, 5))
-        self.recommender: Recommender = recommender or patient
+        epochs, patience = patience_of(bench.settings)
+        self.recommender: Recommender = recommender or replace(bench.recommender, epochs=epochs, patience=patience)
 
     def _chosen_by(self) -> Rows:
         """The rows of validation, and what they are ranked among; with the numbers that the whole data gives to ids."""
@@ -109,15 +123,17 @@ class FinalTest:
         first, *seeds = fresh_seeds(self.bench.settings)
         l2 = beyond(lambda l2: self._train(objective, l2, first)[0], self.training.final_l2)
         runs = [self._train(objective, l2, seed) for seed in seeds]
-        return Tested(name, str(formula), l2, tuple(run[1] for run in runs), tuple(run[2] for run in runs))
+        values, scores = tuple(run[1] for run in runs), tuple(run[2] for run in runs)
+        return Tested(name, str(formula), l2, values, scores, sum(run[3] for run in runs))
 
-    def _train(self, objective: Objective, l2: float, seed: int) -> tuple[float, float, NDArray[Any]]:
-        """Best validation metric, and test metric and scores at that epoch."""
+    def _train(self, objective: Objective, l2: float, seed: int) -> tuple[float, float, NDArray[Any], bool]:
+        """Best validation metric, test metric and scores at that epoch, and whether that was the last one allowed."""
         trainer = Trainer(objective, self.data, replace(self.recommender, l2=l2), seed=seed)
         course = follow(trainer, lambda: trainer.scores(self.test), train=self.train, rows=self.validation)
         if course.kept is None:  # it exploded before it was through with an epoch
-            return -np.inf, np.nan, np.full(len(self.test), np.nan)
-        return course.best, metrics.compute(self.bench.metric, self.test, course.kept), course.kept
+            return -np.inf, np.nan, np.full(len(self.test), np.nan), False
+        last = course.best_epoch == self.recommender.epochs
+        return course.best, metrics.compute(self.bench.metric, self.test, course.kept), course.kept, last
 
     def difference(self, a: Tested, b: Tested) -> Difference:
         """How much better `a` is than `b`, with its interval; NaN where a training of either has exploded."""

@@ -22,7 +22,9 @@ LEAST: dict[str, tuple[float, float]] = {
         (1, math.inf),
     ),
     **dict.fromkeys(("training.epochs", "evolution.population", "ladder.max_size"), (1, 100_000)),
-    **dict.fromkeys(("space.nodes", "ladder.steps", "ladder.final_seeds", "training.test_seeds"), (1, 100)),
+    **dict.fromkeys(
+        ("space.nodes", "ladder.steps", "ladder.final_seeds", "training.test_seeds", "training.test_stretch"), (1, 100)
+    ),
     **dict.fromkeys(
         (
             "controller.size", "ppo.epochs", "evolution.tournament", "training.dim", "training.train_neg",
@@ -38,8 +40,8 @@ LEAST: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         (
             "training.train_rows", "training.test_rows", "training.eval_users", "training.patience",
-            "training.init_std", "ladder.tie", "ladder.size_price", "original.clip_value", "original.zero_slope",
-            "original.same_slope", "controller.clip_norm",
+            "training.test_patience", "training.init_std", "ladder.tie", "ladder.size_price", "original.clip_value",
+            "original.zero_slope", "original.same_slope", "controller.clip_norm",
         ),
         (0, math.inf),
     ),

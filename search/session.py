@@ -20,8 +20,8 @@ from lossdsl.search.archive import Entry
 from lossdsl.search.bench import Bench
 from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.evaluator import Evaluator
-from lossdsl.search.final import FinalTest
-from lossdsl.search.ledger import Ledger
+from lossdsl.search.final import FinalTest, Tested
+from lossdsl.search.ledger import Ledger, read_trials
 from lossdsl.search.limits import check
 from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
@@ -118,6 +118,9 @@ def _run(
     if resume and settings.fingerprint != fingerprint:
         raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
     settings = replace(settings, fingerprint=fingerprint)
+    if resume and limit.trials is not None and (held := sum(1 for _ in read_trials(run_dir))) > limit.trials:
+        # To go on from an earlier state would throw away what is there.
+        raise LossError(f"the run in {run_dir} has {held} trials already; give it a --budget of more than that")
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
     say(f"run directory: {run_dir}")
     with ledger:
@@ -176,6 +179,16 @@ def announced(say: Callable[[str], None], text: str, after: float = 1.5) -> Iter
         timer.cancel()
 
 
+def _row(tested: Tested) -> dict[str, Any]:
+    return {
+        "mean": tested.mean,
+        "values": list(tested.values),
+        "l2": tested.l2,
+        "formula": tested.formula,
+        "best_was_last": tested.unfinished,
+    }
+
+
 def describe(
     run: Search | OriginalSearch, best: Entry, settings: Settings, bench: Bench, data: Dataset, judge: Judge
 ) -> dict[str, Any]:
@@ -210,8 +223,8 @@ def describe(
             "baseline": baseline,
             "protocol": own or "practical",
             "seeds": len(ours.values),
-            "best": {"mean": ours.mean, "values": list(ours.values), "l2": ours.l2, "formula": ours.formula},
-            "bce": {"mean": known.mean, "values": list(known.values), "l2": known.l2, "formula": known.formula},
+            "best": _row(ours),
+            "bce": _row(known),
             "difference": {"mean": difference.mean, "low": difference.low, "high": difference.high},
         },
         "front": [

@@ -152,15 +152,24 @@ def summary(result: SearchResult) -> str:
         f"{test['baseline']} tuned alike: {test['bce']['mean']:.4f}",
         f"difference {gain['mean']:+.4f}, 95 % interval {gain['low']:+.4f} to {gain['high']:+.4f} "
         "(users and seeds drawn again)",
+        *_unfinished(test),
         f"train with it: {training(result)}",
         f"look at it:    lossdsl report {shlex.quote(str(result.run_dir))}",
     ]
     return "\n".join(lines)
 
 
+def _unfinished(test: dict[str, Any]) -> list[str]:
+    """A warning where trainings of the fair test might have gone on to something better."""
+    rows = [(name, test[row].get("best_was_last", 0)) for name, row in (("it", "best"), (test["baseline"], "bce"))]
+    late = ", ".join(f"{name} in {count} of {test['seeds']}" for name, count in rows if count)
+    return [f"           the best epoch was the last one allowed: {late}; see --set training.test_stretch"] * bool(late)
+
+
 def training(result: SearchResult) -> str:
     """The command that trains with what was found: its model and task, and the sizes, rate and L2 of the fair test."""
     from lossdsl.recsys.settings import Settings as Recommender
+    from lossdsl.search.final import fresh_seeds, patience_of
     from lossdsl.search.settings import for_test
 
     settings = for_test(result.settings)
@@ -174,11 +183,14 @@ def training(result: SearchResult) -> str:
     own = ["layers"] * (settings.training.layers == (0,)) + ["batch_size"] * (settings.model == "ranknet")
     own += ["train_neg"] * (settings.task != "implicit")
     own += ["epochs"] * (settings.training.test_rows > 0)  # those of the test have fewer rows
+    epochs, patience = patience_of(settings)
     for name in ("dim", "init_std", "layers", "optimizer", "lr", "batch_size", "epochs", "train_neg"):
-        value = getattr(settings.training, name)
+        value = epochs if name == "epochs" else getattr(settings.training, name)
         if name not in own and value != getattr(usual, name):
             written = ",".join(map(str, value)) if name == "layers" else f"{value}"
             words += [f"--{name.replace('_', '-')}", written]
+    words += ["--patience", str(patience)]
     if result.best is not None:
-        words += ["--l2", f"{result.best['l2']:.3g}"]
+        words += ["--l2", f"{result.best['l2']:.6g}"]
+    words += ["--seeds", str(settings.training.test_seeds), "--first-seed", str(fresh_seeds(settings)[1])]
     return shlex.join(words)

@@ -198,3 +198,13 @@ def test_items_that_only_the_test_has_are_not_ranked_for_validation(kind: str, d
         ids = zip(one.user_ids[rows.user].tolist(), one.item_ids[rows.item].tolist(), rows.label.tolist())
         ranked.append(list(ids))
     assert more.items > fewer.items and ranked[0] == ranked[1]
+
+
+def test_the_test_goes_on_for_longer_than_the_search_and_counts_what_was_not_through(data: Dataset) -> None:
+    short, long = (
+        FinalTest(data, Bench(data, tuned(Settings(), f"training.test_stretch={stretch}"))) for stretch in (1, 40)
+    )
+    assert (short.recommender.epochs, long.recommender.epochs, long.recommender.patience) == (2, 80, 15)
+    one, other = short.run("bce", "bce"), long.run("bce", "bce")
+    assert (one.unfinished, other.unfinished) == (2, 0)
+    assert other.mean > one.mean

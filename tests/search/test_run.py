@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -102,6 +103,15 @@ def test_a_run_goes_on_where_it_stopped(run: Path, tmp_path: Path, data: Dataset
     for budget in ("71trials", "120trials"):
         search(run_dir=path, data=data, budget=budget, resume=True)
     assert same(trials(path), trials(run))
+
+
+def test_a_smaller_budget_throws_nothing_away(run: Path, tmp_path: Path, data: Dataset) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(run, path)
+    before = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+    with pytest.raises(LossError, match="has 120 trials already; give it a --budget of more than that"):
+        search(run_dir=path, data=data, budget="100trials", resume=True)
+    assert {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
 
 
 def test_what_trains_when_the_time_ends_is_no_trial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 
 from lossdsl.cli.main import main
 from lossdsl.cli.options import take_reading
-from lossdsl.cli.search import command, settings_of, training
+from lossdsl.cli.search import command, settings_of, summary, training
 from lossdsl.cli.train import command as train
 from lossdsl.recsys.data import Reading
-from lossdsl.search.session import SearchResult
+from lossdsl.search.session import SearchResult, search
 from lossdsl.search.settings import Settings, assign, for_model, for_task, preset
 
 
@@ -53,17 +54,19 @@ def test_no_run_directory_is_named_for_what_is_refused(
 
 
 TRAINS = [
-    (Settings(), ["--epochs", "40", "--l2", "0.00012"]),
+    (Settings(), ["--epochs", "200", "--patience", "15", "--l2", "0.00012", "--seeds", "5", "--first-seed", "1000"]),
     (for_task(Settings(), "implicit"), [
-        "--task", "implicit", "--dim", "32", "--lr", "0.01", "--batch-size", "2048", "--epochs", "40", "--train-neg",
-        "8", "--l2", "0.00012",
+        "--task", "implicit", "--dim", "32", "--lr", "0.01", "--batch-size", "2048", "--epochs", "200",
+        "--train-neg", "8", "--patience", "15", "--l2", "0.00012", "--seeds", "5", "--first-seed", "1000",
     ]),
     (assign(for_model(Settings(), "ranknet"), "training.layers=[64, 32]"), [
-        "--model", "ranknet", "--layers", "64,32", "--l2", "0.00012",
+        "--model", "ranknet", "--layers", "64,32", "--patience", "5", "--l2", "0.00012", "--seeds", "2",
+        "--first-seed", "1000",
     ]),
     (preset("autolossgen"), ["--preset", "autolossgen"]),
     (for_model(preset("autolossgen"), "deepmodel"), [
-        "--model", "deepmodel", "--lr", "0.01", "--epochs", "4", "--l2", "0.00012",
+        "--model", "deepmodel", "--lr", "0.01", "--epochs", "4", "--patience", "5", "--l2", "0.00012", "--seeds", "3",
+        "--first-seed", "1000",
     ]),
 ]  # fmt: skip
 
@@ -75,6 +78,25 @@ def test_the_command_that_trains_with_the_result(settings: Settings, more: list[
     words = shlex.split(training(result))
     assert words == ["lossdsl", "train", "--loss", "a run", "--data", "my data.csv", *more]
     train.make_context("train", words[2:])  # it takes them all
+
+
+def test_the_command_that_trains_comes_to_what_the_search_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(data="demo")
+    for change in ("ladder.batch=8", "ladder.folds=0", "training.epochs=12", "training.dim=3", "training.l2=[2e-4]",
+                   "training.final_l2=[1e-4, 3e-4]", "ladder.final=1", "training.test_seeds=2"):  # fmt: skip
+        settings = assign(settings, change)
+    result = search(settings, run_dir=tmp_path / "run", budget="60trials")
+    assert result.best is not None
+    words = shlex.split(training(result))
+    with pytest.raises(SystemExit):
+        main([*words[1:], "--json"])
+    mean = json.loads(capsys.readouterr().out)["metrics"]["auc"]["mean"]
+    assert mean == pytest.approx(result.best["test"]["best"]["mean"])
+    for late, warned in ((0, False), (2, True)):
+        result.best["test"]["best"]["best_was_last"], result.best["test"]["bce"]["best_was_last"] = 0, late
+        assert ("the best epoch was the last one allowed: bce in 2 of 2" in summary(result)) == warned
 
 
 @pytest.mark.parametrize(("settings", "more"), TRAINS)
