@@ -19,7 +19,7 @@ RANGED = {
 
 @pytest.mark.parametrize("formula", RANGED)
 def test_what_has_no_certificate_is_said(formula: str) -> None:
-    entry = certify(lossdsl.parse(formula), lossdsl.check(formula, timeout=None))
+    entry = certify(lossdsl.parse(formula), lossdsl.check(formula, timeout=None), seconds=None)
     assert set(entry["not certified"]) == RANGED[formula]
     assert verify(document([entry])).entries[0].uncertified == entry["not certified"]
 
@@ -27,7 +27,7 @@ def test_what_has_no_certificate_is_said(formula: str) -> None:
 def test_a_pair_of_labels_with_a_range() -> None:
     formula = "-logsigmoid(b*score) where b in [1, 2]"
     report = lossdsl.check(formula, pairwise=True, timeout=None)
-    entry = certify(lossdsl.parse(formula), report, pairwise=True)
+    entry = certify(lossdsl.parse(formula), report, pairwise=True, seconds=None)
     assert entry["labels"] == [1] and {"domain", "monotone"} <= set(entry["proved"])
     outcome = verify(document([entry]))
     assert outcome.ok and outcome.entries[0].scope == "label 1, all b in [1, 2]"
