@@ -79,11 +79,12 @@ def compare(run: Path, whole: Path, least: int) -> None:
 )
 def test_a_killed_run_writes_the_same_trials(preset: str, changes: tuple[str, ...], tmp_path: Path) -> None:
     killed_and_resumed(tmp_path / "killed", 2, 1, preset, changes)
-    final = start(tmp_path / "killed", "100trials", 1, preset, changes)
+    count = max(100, sum(1 for _ in read_trials(tmp_path / "killed")))
+    final = start(tmp_path / "killed", f"{count}trials", 1, preset, changes)
     assert final.wait() == 0, final.stderr and final.stderr.read()
-    whole = start(tmp_path / "whole", "100trials", 2, preset, changes)
+    whole = start(tmp_path / "whole", f"{count}trials", 2, preset, changes)
     assert whole.wait() == 0
-    compare(tmp_path / "killed", tmp_path / "whole", 100)
+    compare(tmp_path / "killed", tmp_path / "whole", count)
 
 
 @pytest.mark.slow
@@ -108,9 +109,10 @@ def test_control_c_leaves_a_resumable_run(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
     assert process.stderr is not None and b"Traceback" not in process.stderr.read()
-    search(run_dir=run, budget="60trials", resume=True)
-    search(quick(), run_dir=tmp_path / "whole", budget="60trials")
-    compare(run, tmp_path / "whole", 60)
+    count = max(60, sum(1 for _ in read_trials(run)))
+    search(run_dir=run, budget=f"{count}trials", resume=True)
+    search(quick(), run_dir=tmp_path / "whole", budget=f"{count}trials")
+    compare(run, tmp_path / "whole", count)
 
 
 def test_a_full_disk_is_said_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
