@@ -147,7 +147,8 @@ def test_control_c_and_a_kill_leave_a_resumable_run(dask: Cluster, whole: Path, 
         words = process.stderr.read().decode()
         assert code == (130 if stop == signal.SIGINT else -signal.SIGKILL), words
         assert "Traceback" not in words and "distributed" not in words
-    search(run_dir=run, budget=f"{TRIALS}trials", resume=True, cluster=dask.address)
+    count = max(TRIALS, sum(1 for _ in read_trials(run)))
+    search(run_dir=run, budget=f"{count}trials", resume=True, cluster=dask.address)
     ours, theirs = list(read_trials(run)), list(read_trials(whole))
     assert all(timeless(one) == timeless(two) for one, two in zip(ours, theirs)) and len(ours) >= TRIALS
 
