@@ -185,7 +185,7 @@ def training(result: SearchResult) -> str:
     own += ["epochs"] * (settings.training.test_rows > 0)  # those of the test have fewer rows
     epochs, patience = patience_of(settings)
     for name in ("dim", "init_std", "layers", "optimizer", "lr", "batch_size", "epochs", "train_neg"):
-        value = epochs if name == "epochs" else getattr(settings.training, name)
+        value: Any = epochs if name == "epochs" else getattr(settings.training, name)
         if name not in own and value != getattr(usual, name):
             written = ",".join(map(str, value)) if name == "layers" else f"{value}"
             words += [f"--{name.replace('_', '-')}", written]
