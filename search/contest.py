@@ -17,7 +17,7 @@ from lossdsl.search.budget import Budget
 from lossdsl.search.calibration import FINAL, LADDER, around
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, merge, read, text_of
+from lossdsl.search.settings import Settings, merge, read_file
 
 DONE = "searches.jsonl"
 MARKS = (0.1, 0.25, 0.5, 1.0)  # shares of the cost at which the table looks
@@ -192,7 +192,7 @@ def _kept(path: Path) -> dict[tuple[tuple[str, int], int], Curve]:
 
 def _same(config: Path, chosen: Settings, rows: int, most: int) -> None:
     """Whether the search that is in the folder is one of this contest."""
-    there = read(text_of(config), Settings(), str(config))
+    there = read_file(config)
     # What the settings of the contest leave open, every search found for itself.
     found: dict[str, Any] = {
         name: ()

@@ -122,9 +122,8 @@ class FinalTest:
         objective = Tabled(formula)
         first, *seeds = fresh_seeds(self.bench.settings)
         l2 = beyond(lambda l2: self._train(objective, l2, first)[0], self.training.final_l2)
-        runs = [self._train(objective, l2, seed) for seed in seeds]
-        values, scores = tuple(run[1] for run in runs), tuple(run[2] for run in runs)
-        return Tested(name, str(formula), l2, values, scores, sum(run[3] for run in runs))
+        _, values, scores, late = zip(*(self._train(objective, l2, seed) for seed in seeds))
+        return Tested(name, str(formula), l2, values, scores, sum(late))
 
     def _train(self, objective: Objective, l2: float, seed: int) -> tuple[float, float, NDArray[Any], bool]:
         """Best validation metric, test metric and scores at that epoch, and whether that was the last one allowed."""

@@ -12,7 +12,7 @@ from lossdsl.search.strategies import make
 
 # setting -> the least value and the largest. What is larger would fill the memory or end no more; where a large value
 # only makes a search slow, its budget ends it.
-LEAST: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     **dict.fromkeys(
         (
@@ -89,8 +89,8 @@ def check(settings: Settings) -> None:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, float) and not math.isfinite(one):
                 raise LossError(f"`{name}` has to be a number, not {one}")
-            if name in LEAST:
-                least, most = LEAST[name]
+            if name in BOUNDS:
+                least, most = BOUNDS[name]
                 if not least <= one <= most:
                     wanted = f"{least} or more" if most == math.inf else f"from {least} to {most}"
                     raise LossError(f"`{name}` has to be {wanted}, not {one}")

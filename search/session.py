@@ -27,7 +27,7 @@ from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
 from lossdsl.search.remote import Link, Remote
 from lossdsl.search.run import Progress, Search
-from lossdsl.search.settings import Settings, for_test, read, text_of, write
+from lossdsl.search.settings import Settings, for_test, read_file, write
 from lossdsl.search.strategies import make
 from lossdsl.search.verdict import Judge
 
@@ -86,7 +86,7 @@ def search(
     run_dir = Path(run_dir)
     config = run_dir / "config.toml"
     if resume and config.is_file():
-        kept = read(text_of(config), Settings(), str(config))
+        kept = read_file(config)
         settings = replace(kept, budget=budget or kept.budget)
     else:
         resume = False

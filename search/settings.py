@@ -322,6 +322,11 @@ def read(text: str, base: Settings, origin: str) -> Settings:
     return merge(base, tables(text, origin), origin)
 
 
+def read_file(path: Path) -> Settings:
+    """The settings in a file, such as a run's `config.toml`."""
+    return read(text_of(path), Settings(), str(path))
+
+
 def text_of(path: Path) -> str:
     """The text of a file of settings."""
     try:

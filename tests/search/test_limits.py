@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lossdsl.errors import LossError
-from lossdsl.search.limits import LEAST, _flat, check
+from lossdsl.search.limits import BOUNDS, _flat, check
 from lossdsl.search.session import search
 from lossdsl.search.settings import MODELS, PRESETS, Settings, assign, for_model, for_task, preset
 
 
 def test_every_limit_is_one_of_a_setting_and_holds_for_what_is_shipped() -> None:
-    assert LEAST.keys() <= dict(_flat(Settings())).keys()
+    assert BOUNDS.keys() <= dict(_flat(Settings())).keys()
     for name in PRESETS:
         check(preset(name))
     for model in MODELS:
@@ -21,9 +21,9 @@ def test_every_limit_is_one_of_a_setting_and_holds_for_what_is_shipped() -> None
         check(for_task(for_model(Settings(), model), "implicit"))
 
 
-@pytest.mark.parametrize("name", LEAST)
+@pytest.mark.parametrize("name", BOUNDS)
 def test_below_the_least_and_above_the_most(name: str) -> None:
-    least, most = LEAST[name]
+    least, most = BOUNDS[name]
     usual = dict(_flat(Settings()))[name]
     whole = isinstance(usual[0] if isinstance(usual, tuple) and usual else usual, int)
 
