@@ -104,6 +104,19 @@ def _blank() -> type[Figure]:
     return Picture
 
 
+def kind_of(path: str | Path) -> str:
+    """What the name of a picture's file asks for, without the dot; raises LossError for what cannot be written.
+
+    >>> from lossdsl.plot import kind_of
+    >>> kind_of("Focal.SVG")
+    'svg'
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise LossError(f"`{path.name}` does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    return path.suffix.lower()[1:]
+
+
 def save(
     path: str | Path,
     *losses: str | Formula,
@@ -117,12 +130,10 @@ def save(
     Raises LossError for another suffix and MissingExtra without matplotlib.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise LossError(f"`{path.name}` does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    kind = kind_of(path)
     figure = picture(*losses, axis=axis, pairwise=pairwise, names=names, reach=reach)
     import matplotlib
 
-    kind = path.suffix.lower()[1:]
     # Dates and random ids would make every file new to version control; text stays text, so that it can be searched.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}[kind]
     with matplotlib.rc_context({"svg.hashsalt": "lossdsl", "svg.fonttype": "none", "pdf.fonttype": 42}):

@@ -179,7 +179,7 @@ class Ledger:
     def load(self) -> tuple[Arrays, dict[str, Any]] | None:
         """The last good state, with the trials cut back to what it knows; None where the run has no state yet.
 
-        A damaged state is named in `warnings` and the one before it taken.
+        A damaged state is named in `warnings` and the one before it taken. A run that has a result had a state.
         """
         numbers = self._numbers()
         for number in reversed(numbers):
@@ -200,6 +200,10 @@ class Ledger:
             return arrays, document["meta"]
         if numbers:
             raise LossError(f"no readable state in {self.path / 'state'}: " + "; ".join(self.warnings))
+        if (self.path / "best.json").exists():
+            raise LossError(f"{self.path} holds the result of a run whose state is gone: state/ is empty")
+        if self._trials.tell():
+            self.warnings.append("the run had no state yet, so its first trials were made again")
         self._trials.truncate(0)
         return None
 

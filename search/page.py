@@ -8,11 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from lossdsl.errors import LossError
 from lossdsl.search.best import read_best
 from lossdsl.search.charts import Point, bars, plane
 from lossdsl.search.ledger import Trial, read_trials
-from lossdsl.search.settings import Settings, read
+from lossdsl.search.settings import Settings, read, text_of
 
 CURVES = 3  # losses whose curves are drawn
 
@@ -56,8 +55,9 @@ def report(run_dir: Path | str) -> str:
     """The report of a run directory as HTML text."""
     run_dir = Path(run_dir)
     trials = list(read_trials(run_dir))
-    config = _config(run_dir)
-    settings = read(config, Settings(), str(run_dir / "config.toml"))
+    path = run_dir / "config.toml"
+    config = text_of(path) if path.is_file() else ""
+    settings = read(config, Settings(), str(path))
     best = read_best(run_dir)
     about_best = [_result(best, _unended(settings, trials)), _proof(best)]
     pictures = [_course(trials), _front(best, trials), _curves(best, settings), _fates(trials)]
@@ -90,16 +90,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[
 def figure(caption: str, content: str) -> str:
     """A picture with its caption."""
     return f"<figure><figcaption>{escape(caption)}</figcaption>{content}</figure>"
-
-
-def _config(run_dir: Path) -> str:
-    path = run_dir / "config.toml"
-    if not path.is_file():
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LossError(f"{path}: not TOML: {error}") from None
 
 
 def _unended(settings: Settings, trials: Sequence[Trial]) -> bool:

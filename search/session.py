@@ -69,11 +69,11 @@ def search(
 ) -> SearchResult:
     """Search for a loss.
 
-    `settings` say what and how; a resumed run takes those of its `config.toml`, and only `budget`, `workers` and
-    `cluster` may change. `data` stands for `settings.data` where it was loaded already. `cluster` is the address of a
-    Dask scheduler whose workers train the candidates; `workers` then counts for what is trained before, here. `say` is
-    told what a user should know while it runs. `now` counts the seconds of a budget of time: processor time, say, on a
-    machine that others use.
+    `settings` say what and how; with `resume`, a run that is there goes on with those of its `config.toml`, and only
+    `budget`, `workers` and `cluster` may change. `data` stands for `settings.data` where it was loaded already.
+    `cluster` is the address of a Dask scheduler whose workers train the candidates; `workers` then counts for what is
+    trained before, here. `say` is told what a user should know while it runs. `now` counts the seconds of a budget of
+    time: processor time, say, on a machine that others use.
 
     >>> import tempfile
     >>> from lossdsl.search.session import search
@@ -89,6 +89,8 @@ def search(
         kept = read_file(config)
         settings = replace(kept, budget=budget or kept.budget)
     else:
+        if resume and settings is None:
+            raise LossError(f"{run_dir} holds no run to resume, and no settings to begin one with are given")
         resume = False
         settings = settings or Settings()
         settings = replace(settings, budget=budget or settings.budget)

@@ -34,12 +34,16 @@ def command(
     from lossdsl.grammar.tree import names, size
 
     try:
-        loss = parse(formula, dialect)
+        loss, *others = parse(formula, dialect), *map(parse, beside)
     except LossSyntaxError as error:
         click.echo(str(error), err=True)
         return FINDINGS
     if beside and plot is None:
         raise click.UsageError("--beside needs --plot FILE")
+    if plot is not None:
+        from lossdsl.plot import kind_of
+
+        kind_of(plot)  # else a screen of output would come before the refusal
     pairs = pairwise or loss.pairwise
     simplest, slope_parts = loss.simplest, size(loss.slope_tree.root)
     slope = show(loss.slope_tree) if slope_parts <= _LONGEST else f"({slope_parts:,} parts)"
@@ -63,7 +67,7 @@ def command(
     if plot is not None:
         from lossdsl.plot import save
 
-        save(plot, loss, *beside, pairwise=pairs or None)
+        save(plot, loss, *others, pairwise=pairs or None)
         click.echo(f"written: {plot}", err=True)
     return FINE
 

@@ -119,6 +119,22 @@ def test_nothing_readable_is_said_and_not_guessed(tmp_path: Path) -> None:
         ledger.load()
 
 
+def test_a_state_that_was_deleted_is_missed(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.append(trial(1))
+    with Ledger.open(tmp_path) as ledger:  # killed before the first state
+        assert ledger.load() is None
+        assert ledger.warnings == ["the run had no state yet, so its first trials were made again"]
+        ledger.append(trial(1))
+        ledger.save({}, {})
+        ledger.write_best({})
+    before = (tmp_path / "trials.jsonl").read_bytes()
+    next((tmp_path / "state").glob("*.npz")).unlink()
+    with Ledger.open(tmp_path) as ledger, pytest.raises(LossError, match="a run whose state is gone"):
+        ledger.load()
+    assert (tmp_path / "trials.jsonl").read_bytes() == before
+
+
 def test_a_pickle_in_the_place_of_a_state_is_not_loaded(tmp_path: Path) -> None:
     with Ledger.create(tmp_path, "") as ledger:
         ledger.save({}, {})

@@ -208,7 +208,7 @@ def test_a_run_that_cannot_be_read_is_one_sentence(run: Path, tmp_path: Path) ->
         with pytest.raises(LossError, match=r"best\.json: not "):
             report(tmp_path / "0")
     (tmp_path / "0" / "config.toml").write_bytes(b'data = "\xe4"')
-    with pytest.raises(LossError, match=r"config\.toml: not TOML"):
+    with pytest.raises(LossError, match=r"config\.toml: not text in UTF-8, from byte 8 on"):
         report(tmp_path / "0")
 
 

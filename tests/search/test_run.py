@@ -105,6 +105,13 @@ def test_a_run_goes_on_where_it_stopped(run: Path, tmp_path: Path, data: Dataset
     assert same(trials(path), trials(run))
 
 
+def test_nothing_is_begun_where_a_run_was_to_go_on(tmp_path: Path, data: Dataset) -> None:
+    with pytest.raises(LossError, match="run holds no run to resume, and no settings to begin one with are given"):
+        search(run_dir=tmp_path / "run", data=data, budget="5trials", resume=True)
+    assert not (tmp_path / "run").exists()
+    assert search(small(), run_dir=tmp_path / "run", data=data, budget="5trials", resume=True).trials == 5
+
+
 def test_a_smaller_budget_throws_nothing_away(run: Path, tmp_path: Path, data: Dataset) -> None:
     path = tmp_path / "run"
     shutil.copytree(run, path)

@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from lossdsl.cli.main import main
 from lossdsl.cli.show import command
 
 
@@ -75,6 +76,22 @@ def test_an_unreadable_formula_is_a_finding(formula: str, code: str) -> None:
     result = run(formula)
     assert result.return_value == 1
     assert code in result.stderr and "hint:" in result.stderr and not result.stdout
+
+
+def test_an_unreadable_loss_beside_is_a_finding(tmp_path: Path) -> None:
+    result = run("bce", "--plot", str(tmp_path / "a.svg"), "--beside", "log(")
+    assert result.return_value == 1
+    assert "LD004" in result.stderr and not result.stdout and not (tmp_path / "a.svg").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["show", "bce", "--plot", "a.txt"])
+    assert left.value.code == 2
+    out, err = capsys.readouterr()
+    assert not out and err == "lossdsl: `a.txt` does not end in .svg, .png or .pdf\n"
 
 
 def test_an_unknown_option_is_wrong_usage() -> None:

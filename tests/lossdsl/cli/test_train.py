@@ -124,6 +124,12 @@ def test_a_run_directory_gives_its_best(tmp_path: Path) -> None:
     assert '"(pred-label)^2"' in run("--loss", str(tmp_path), "--data", "demo", "--epochs", "1", "--json").stdout
 
 
+def test_a_parameter_that_may_have_many_values_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = whole(capsys, "--loss", "focal where gamma in [0, 1]", "--data", "demo")
+    assert (code, out) == (1, "")
+    assert err == "the parameter `gamma` needs one value, not a range, to be trained with\n"
+
+
 def test_an_unreadable_formula_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = whole(capsys, "--loss", "log(a", "--data", "demo")
     assert code == 1 and not out and "1:6" in err
