@@ -27,7 +27,8 @@ from lossdsl.formula import parse
 from lossdsl.recsys.data import load
 from lossdsl.recsys.trainer import Diverged, Trainer
 from lossdsl.search.bench import Bench, Tabled, some_users
-from lossdsl.search.settings import Settings, for_model
+from lossdsl.search.presets import for_model
+from lossdsl.search.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
 # Rows of an epoch (0: all), rows or pairs of a batch, learning rate, epochs.

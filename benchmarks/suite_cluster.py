@@ -27,7 +27,8 @@ def run() -> list[Figure]:
     from lossdsl.search.cluster import Dask
     from lossdsl.search.evaluator import Evaluator
     from lossdsl.search.remote import Remote
-    from lossdsl.search.settings import Settings, assign
+    from lossdsl.search.settings import Settings
+    from lossdsl.search.toml import assign
 
     torch.set_num_threads(1)
     folder = data_folder()

@@ -43,8 +43,10 @@ from lossdsl.recsys.trainer import Trainer
 from lossdsl.search import evaluator
 from lossdsl.search.bench import Bench, Fit, some_users
 from lossdsl.search.ledger import Trial, read_trials
+from lossdsl.search.presets import for_model, preset
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, for_model, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 SECONDS, LOOP = 40, 10
 

@@ -43,9 +43,10 @@ from lossdsl.recsys.training import single_thread
 from lossdsl.recsys.tuning import slope_scale
 from lossdsl.search.bench import Tabled
 from lossdsl.search.folds import blind
+from lossdsl.search.presets import for_model, for_task
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings as SearchSettings
-from lossdsl.search.settings import for_model, for_task, merge
+from lossdsl.search.toml import merge
 
 RESULTS = HERE / "results" / "worth.jsonl"
 REPLICATES = 1000

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from lossdsl.search.ledger import Trial as Trial
     from lossdsl.search.ledger import read_trials as read_trials
     from lossdsl.search.page import report as report
+    from lossdsl.search.presets import for_model as for_model
+    from lossdsl.search.presets import for_task as for_task
+    from lossdsl.search.presets import preset as preset
     from lossdsl.search.session import SearchResult as SearchResult
     from lossdsl.search.session import search as search
     from lossdsl.search.settings import Settings as Settings
-    from lossdsl.search.settings import for_model as for_model
-    from lossdsl.search.settings import for_task as for_task
-    from lossdsl.search.settings import preset as preset
 
 # name -> the module that has it, and its name there. `contest` is that module's own name as well, and would be hidden
 # by it as soon as something imports the module.
@@ -24,9 +24,9 @@ _HOME = {
     "search": ("session", "search"),
     "SearchResult": ("session", "SearchResult"),
     "Settings": ("settings", "Settings"),
-    "preset": ("settings", "preset"),
-    "for_model": ("settings", "for_model"),
-    "for_task": ("settings", "for_task"),
+    "preset": ("presets", "preset"),
+    "for_model": ("presets", "for_model"),
+    "for_task": ("presets", "for_task"),
     "compare_strategies": ("contest", "contest"),
     "Contest": ("contest", "Contest"),
     "Trial": ("ledger", "Trial"),

@@ -17,7 +17,8 @@ from lossdsl.search.budget import Budget
 from lossdsl.search.calibration import FINAL, LADDER, around
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, merge, read_file
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import merge, read_file
 
 DONE = "searches.jsonl"
 MARKS = (0.1, 0.25, 0.5, 1.0)  # shares of the cost at which the table looks

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lossdsl.search.settings import Settings, for_model, for_task, merge, preset
+from lossdsl.search.presets import for_model, for_task, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import merge
 
 # Who says so, and what, as tables in TOML.
 Layer = tuple[str, Mapping[str, Any]]

@@ -7,7 +7,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from lossdsl.errors import LossError
-from lossdsl.search.settings import Settings, for_model, for_task, preset
+from lossdsl.search.presets import for_model, for_task, preset
+from lossdsl.search.settings import Settings
 from lossdsl.search.strategies import make
 
 # setting -> the least value and the largest. What is larger would fill the memory or end no more; where a large value

@@ -11,7 +11,8 @@ from typing import Any
 from lossdsl.search.best import read_best
 from lossdsl.search.charts import Point, bars, plane
 from lossdsl.search.ledger import Trial, read_trials
-from lossdsl.search.settings import Settings, read, text_of
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import read, text_of
 
 CURVES = 3  # losses whose curves are drawn
 

@@ -23,7 +23,7 @@ from lossdsl.recsys.trainer import State
 from lossdsl.search.bench import Bench, Job
 from lossdsl.search.evaluator import Evaluator, OutOfTime, lost
 from lossdsl.search.original_bench import Step
-from lossdsl.search.settings import write
+from lossdsl.search.toml import write
 from lossdsl.search.wire import pack, pack_state
 from lossdsl.search.wire import read as read_items
 from lossdsl.search.wire import write as write_items

@@ -25,10 +25,12 @@ from lossdsl.search.ledger import Ledger, read_trials
 from lossdsl.search.limits import check
 from lossdsl.search.original import OriginalSearch
 from lossdsl.search.original_bench import OriginalBench, make_bench
+from lossdsl.search.presets import for_test
 from lossdsl.search.remote import Link, Remote
 from lossdsl.search.run import Progress, Search
-from lossdsl.search.settings import Settings, for_test, read_file, write
+from lossdsl.search.settings import Settings
 from lossdsl.search.strategies import make
+from lossdsl.search.toml import read_file, write
 from lossdsl.search.verdict import Judge
 
 # Shares of a budget of time: proposing ends at the first, ranking at the second; the rest is for the fair test.

@@ -13,7 +13,8 @@ from lossdsl.recsys.trainer import State
 from lossdsl.search.bench import Bench
 from lossdsl.search.evaluator import carry_out, one_thread
 from lossdsl.search.original_bench import make_bench
-from lossdsl.search.settings import Settings, read
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import read
 from lossdsl.search.wire import read as read_items
 from lossdsl.search.wire import unpack, unpack_state
 from lossdsl.search.wire import write as write_items

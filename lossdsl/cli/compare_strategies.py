@@ -55,8 +55,8 @@ def command(
     from lossdsl.search.contest import contest, table
     from lossdsl.search.layers import layered
     from lossdsl.search.limits import check
-    from lossdsl.search.settings import assigned
     from lossdsl.search.strategies import STRATEGIES
+    from lossdsl.search.toml import assigned
 
     torch.set_num_threads(1)
     single = [(f"--set {assignment}", assigned(assignment)) for assignment in assignments]

@@ -115,7 +115,7 @@ def settings_of(
 ) -> Settings:
     """What the preset, the model and the task bring; over it the file, the single settings, and the options."""
     from lossdsl.search.layers import layered
-    from lossdsl.search.settings import assigned, tables, text_of
+    from lossdsl.search.toml import assigned, tables, text_of
 
     reading = take_open_reading(chosen)
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -170,7 +170,7 @@ def training(result: SearchResult) -> str:
     """The command that trains with what was found: its model and task, and the sizes, rate and L2 of the fair test."""
     from lossdsl.recsys.settings import Settings as Recommender
     from lossdsl.search.final import fresh_seeds, patience_of
-    from lossdsl.search.settings import for_test
+    from lossdsl.search.presets import for_test
 
     settings = for_test(result.settings)
     words = ["lossdsl", "train", "--loss", str(result.run_dir), "--data", settings.data]

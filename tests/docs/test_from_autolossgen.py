@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from lossdsl.cli.main import COMMANDS, cli
-from lossdsl.search.settings import Settings, preset
+from lossdsl.search.presets import preset
+from lossdsl.search.settings import Settings
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "from-autolossgen.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(--\w+)` \| (.+?) \|", PAGE, re.MULTILINE)

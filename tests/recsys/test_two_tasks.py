@@ -17,9 +17,9 @@ from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.recsys.training import train
 from lossdsl.recsys.tuning import Point
+from lossdsl.search.presets import for_model, for_task
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings as SearchSettings
-from lossdsl.search.settings import for_model, for_task
 
 TASKS = ("explicit", "implicit")
 # The model, and whether it trains on pairs.

@@ -16,7 +16,9 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import YARDSTICK, Bench, Fit, Job, few_users, some_users
 from lossdsl.search.folds import View
-from lossdsl.search.settings import Settings, assign, for_model, for_task
+from lossdsl.search.presets import for_model, for_task
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 BCE = "-log(label*pred + (1-label)*(1-pred))"
 

@@ -20,8 +20,10 @@ from lossdsl.search.calibration import FINAL, LADDER, MOST_BEYOND, STEP, around,
 from lossdsl.search.contest import contest
 from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import read_trials
+from lossdsl.search.presets import for_model, for_task, preset
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, for_model, for_task, preset, read
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign, read
 from tests.search.conftest import timeless
 
 

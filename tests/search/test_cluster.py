@@ -23,10 +23,12 @@ from lossdsl.search.bench import Bench, Job
 from lossdsl.search.budget import Budget, Clock
 from lossdsl.search.cluster import Dask
 from lossdsl.search.ledger import read_trials
+from lossdsl.search.presets import preset
 from lossdsl.search.remote import Remote
 from lossdsl.search.run import Progress
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from tests.search.conftest import timeless
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))

@@ -13,8 +13,10 @@ import torch
 from lossdsl.errors import LossError
 from lossdsl.search.controller import Controller, Draws
 from lossdsl.search.learner import Learner
-from lossdsl.search.settings import ControllerSettings, assign, preset
+from lossdsl.search.presets import preset
+from lossdsl.search.settings import ControllerSettings
 from lossdsl.search.space import INPUTS, Space
+from lossdsl.search.toml import assign
 from tests.search.conftest import graphs_of
 
 PUBLISHED = preset("autolossgen").controller

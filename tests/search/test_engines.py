@@ -14,7 +14,8 @@ from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import Bench
 from lossdsl.search.gate import Gate
-from lossdsl.search.settings import Settings, assign
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 # As a search finds them: a weighted and moved one, one with a kink, one that is steep.
 FOUND = (

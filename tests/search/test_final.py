@@ -19,8 +19,10 @@ from lossdsl.recsys.trainer import Trainer
 from lossdsl.search import final
 from lossdsl.search.bench import Bench
 from lossdsl.search.final import FinalTest, fresh_seeds
+from lossdsl.search.presets import for_model, for_task
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, for_model, for_task
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 BCE = "-log(label*pred + (1-label)*(1-pred))"
 PAIRS = "-logsigmoid(score)"

@@ -20,8 +20,10 @@ from lossdsl.search.foresight import Foresight
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.likeness import Slopes
 from lossdsl.search.original_bench import OriginalBench, Step, Stepped
+from lossdsl.search.presets import preset
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from tests.search.conftest import timeless
 
 LOSSES = ("(label-pred)^2", "pred", "label*pred", "square(pred)")

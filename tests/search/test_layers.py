@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from lossdsl.errors import LossError
 from lossdsl.search.layers import layered
-from lossdsl.search.settings import MODELS, PRESETS, TASKS, Settings, assigned, for_model, for_task, merge, preset
+from lossdsl.search.presets import MODELS, PRESETS, TASKS, for_model, for_task, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assigned, merge
 
 NAMED = st.fixed_dictionaries({}, optional={"model": st.sampled_from([*MODELS]), "task": st.sampled_from(TASKS)})
 OWN = st.fixed_dictionaries({}, optional={

@@ -8,8 +8,10 @@ import pytest
 
 from lossdsl.errors import LossError
 from lossdsl.search.limits import BOUNDS, _flat, check
+from lossdsl.search.presets import MODELS, PRESETS, for_model, for_task, preset
 from lossdsl.search.session import search
-from lossdsl.search.settings import MODELS, PRESETS, Settings, assign, for_model, for_task, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 
 def test_every_limit_is_one_of_a_setting_and_holds_for_what_is_shipped() -> None:

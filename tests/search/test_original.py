@@ -20,8 +20,10 @@ from lossdsl.search.final import FinalTest
 from lossdsl.search.ledger import Ledger, Trial, read_trials
 from lossdsl.search.original import OriginalSearch, recommender_state
 from lossdsl.search.original_bench import OriginalBench, Step
+from lossdsl.search.presets import preset
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from lossdsl.search.verdict import Judge
 from tests.search.conftest import timeless
 

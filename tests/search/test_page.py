@@ -24,7 +24,8 @@ from lossdsl.search.charts import WIDTH, Point, bars, plane
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.page import report, table
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 
 class Balanced(HTMLParser):

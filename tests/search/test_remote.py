@@ -16,8 +16,10 @@ from lossdsl.search import worker
 from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.evaluator import OutOfTime
 from lossdsl.search.original_bench import OriginalBench, Step
+from lossdsl.search.presets import preset
 from lossdsl.search.remote import BATCH_SECONDS, Killed, Lost, Remote
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from lossdsl.search.wire import unpack
 
 LOSSES = ("(label-pred)^2", "-log(label*pred + (1-label)*(1-pred))", "exp(20*(1-2*label)*(2*pred-1))", "1/0", "|label")

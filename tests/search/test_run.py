@@ -22,8 +22,10 @@ from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.budget import LEAST_TRAINED, Clock
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.ledger import Trial, read_trials
+from lossdsl.search.presets import preset
 from lossdsl.search.session import announced, search
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from tests.search.conftest import timeless
 
 

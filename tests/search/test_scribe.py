@@ -14,8 +14,9 @@ from lossdsl.search.ledger import Ledger, Trial, read_trials
 from lossdsl.search.proxy import Keys
 from lossdsl.search.run import Progress
 from lossdsl.search.scribe import Scribe
-from lossdsl.search.settings import Settings, assign
+from lossdsl.search.settings import Settings
 from lossdsl.search.space import Graph, Space, Step
+from lossdsl.search.toml import assign
 
 
 def test_order_and_keys(tmp_path: Path) -> None:

@@ -17,14 +17,17 @@ from lossdsl.search.bench import Bench, Job, Result
 from lossdsl.search.evaluator import Evaluator, OutOfTime
 from lossdsl.search.ledger import read_trials
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 from tests.search.conftest import timeless
 
 PROGRAM = """
 import sys, torch
 torch.set_num_threads(1)
 from lossdsl.search.session import search
-from lossdsl.search.settings import Settings, assign, preset
+from lossdsl.search.presets import preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 settings = preset(sys.argv[4])
 for change in sys.argv[5:]:
     settings = assign(settings, change)

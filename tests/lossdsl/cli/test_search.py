@@ -14,8 +14,10 @@ from lossdsl.cli.options import take_reading
 from lossdsl.cli.search import command, settings_of, summary, training
 from lossdsl.cli.train import command as train
 from lossdsl.recsys.data import Reading
+from lossdsl.search.presets import for_model, for_task, preset
 from lossdsl.search.session import SearchResult, search
-from lossdsl.search.settings import Settings, assign, for_model, for_task, preset
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import assign
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:

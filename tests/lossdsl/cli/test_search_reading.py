@@ -16,7 +16,9 @@ from lossdsl.cli.options import as_reading_options, take_reading
 from lossdsl.cli.train import command as train
 from lossdsl.recsys.data import Reading, load
 from lossdsl.search.folds import blind
-from lossdsl.search.settings import Settings, for_model, for_task, read
+from lossdsl.search.presets import for_model, for_task
+from lossdsl.search.settings import Settings
+from lossdsl.search.toml import read
 
 COLUMNS = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), min_size=1, max_size=6)
 READINGS = st.fixed_dictionaries({}, optional={
