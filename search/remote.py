@@ -73,6 +73,7 @@ class _Part:
     jobs: list[Any]
     future: Future[Any]
     tries: int = 1
+    alone: bool = False  # nothing else was on its way with it
 
 
 class Remote(Evaluator):
@@ -80,7 +81,8 @@ class Remote(Evaluator):
 
     A batch is as large as takes half a second by what was measured so far, and never so large that a worker would sit
     idle at the end. A worker that dies costs the time of its batch: that is sent again, with the data where those went
-    down too. A job that kills worker after worker is given up.
+    down too. A job that kills worker after worker, the last of them while nothing else is on its way, is given up: what
+    dies beside others may have done nothing.
 
     However few were trained so far, nobody waits for a worker that is not there when `late` says that the budget of
     time is used up.
@@ -129,6 +131,12 @@ class Remote(Evaluator):
             raise OutOfTime
         self.link.watch(self.late())
         wait([part.future for part in running if not part.future.done()], timeout=0.2, return_when=FIRST_COMPLETED)
+
+    def _finish(self, running: Iterable[_Part], stop: Callable[[], bool]) -> None:
+        """Until all of them are done."""
+        for part in running:
+            while not part.future.done():
+                self._wait(deque([part]), stop)
 
     def _ready(self, stop: Callable[[], bool]) -> None:
         """Bring the data to the workers. They are greeted first: a cluster may start some only when there is a task."""
@@ -184,8 +192,12 @@ class Remote(Evaluator):
         try:
             results = self._read(part.future.result(), len(part.jobs))
         except Killed:
-            if len(part.jobs) == 1:
+            if part.alone:
                 yield lost(part.jobs[0])
+            elif len(part.jobs) == 1:
+                self._finish(running, stop)
+                running.appendleft(_Part(part.jobs, self._send(part.jobs), alone=True))
+                self._finish(running, stop)
             else:  # one of them did it; the others get their turn without it
                 running.extendleft(reversed([_Part([job], self._send([job])) for job in part.jobs]))
             return

@@ -34,6 +34,7 @@ class Threads(Executor):
         self.fails = fails
         self.batches: list[list[str]] = []
         self.sent: list[Any] = []
+        self.futures: list[Future[Any]] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         if fn is worker.work:
@@ -44,7 +45,8 @@ class Threads(Executor):
                 future: Future[Any] = Future()
                 future.set_exception(failure)
                 return future
-        return self.pool.submit(fn, *args, **kwargs)
+        self.futures.append(self.pool.submit(fn, *args, **kwargs))
+        return self.futures[-1]
 
 
 class Local:
@@ -182,6 +184,24 @@ def test_a_job_that_kills_is_given_up_alone(bench: Bench) -> None:
     assert max(len(batch) for batch in link.threads.batches if bad in batch) > 1
     good = [job for k, job in enumerate(jobs) if k != 5]
     assert timeless([r for k, r in enumerate(found) if k != 5]) == timeless([bench.run(job) for job in good])
+
+
+def test_what_dies_beside_a_killer_is_tried_alone(bench: Bench) -> None:
+    bad, beside = "label*pred^2", "(label-pred)^2"
+    jobs = [Job(formula, (1e-4,), (0,)) for formula in (LOSSES[1], bad, beside, LOSSES[1], LOSSES[1])]
+    alone: dict[str, list[bool]] = {bad: [], beside: []}
+
+    def fails(_: int, formulas: list[str]) -> Exception | None:
+        formula = formulas[0]
+        if formula in alone:
+            alone[formula].append(all(future.done() for future in link.threads.futures))
+        return Killed() if formula == bad or formula == beside and len(alone[beside]) == 1 else None
+
+    link = Local(fails)
+    found = list(Remote(bench, link).map(jobs))
+    assert ["died" in result.note for result in found] == [False, True, False, False, False]
+    assert len(alone[bad]) == len(alone[beside]) == 2 and alone[bad][1] and alone[beside][1]
+    assert timeless(found[2:3]) == timeless([bench.run(jobs[2])])
 
 
 def test_an_error_of_a_worker_is_one_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
