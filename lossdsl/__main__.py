@@ -1,5 +1,5 @@
 """`python -m lossdsl` is the `lossdsl` command."""
 
-from lossdsl.cli.main import main
+from lossdsl.cli import run
 
-main()
+run()

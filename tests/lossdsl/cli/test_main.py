@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -69,3 +70,18 @@ def test_what_is_interrupted_or_out_of_room_says_how_it_goes_on(
         with pytest.raises(SystemExit) as left:
             main([])
         assert left.value.code == code and capsys.readouterr().err.strip() == text
+
+
+def test_a_ctrl_c_during_the_first_imports_is_no_traceback() -> None:
+    code = """
+import sys
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+import lossdsl.cli
+lossdsl.cli.run()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
