@@ -146,3 +146,47 @@ def test_a_cell_is_tested_with_fresh_seeds_on_the_same_draws(worth: Any) -> None
     assert one == two and len(one["values"]) == lab.task.seeds == len(set(one["values"]))
     assert len(one["replicates"]) == worth.REPLICATES and one["best_was_last"] == lab.task.seeds
     assert np.mean(one["replicates"]) == pytest.approx(one["test"], abs=0.01)
+
+
+# What the README calls the splits.
+README = {
+    "AutoLossGen's, AUC": "published",
+    "leave the last one out, AUC": "rolling-1",
+    "leave the one before out, AUC": "rolling-2",
+    "leave the third last out, AUC": "rolling-3",
+    "leave the fourth last out, AUC": "rolling-4",
+    "leave the fifth last out, AUC": "rolling-5",
+    "implicit task, NDCG@20": "implicit-1",
+    "RankNet on MQ2008, fold 1, NDCG@10": "mq2008-1",
+}
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def test_the_printed_tables_are_those_of_the_results(worth: Any) -> None:
+    results = [json.loads(line) for line in worth.RESULTS.read_text(encoding="utf-8").splitlines()]
+    made: dict[str, tuple[str, ...]] = {}
+    for line in worth.table(results, "10m").splitlines()[2:]:
+        name, _, _, known, found, searched, gap, interval = cells(line)
+        if name.endswith(", seeded"):
+            continue
+        count = found.rpartition("(")[2].rstrip(")") if searched else found
+        made[name] = known, searched, count, gap.split()[0], interval
+    readme, method = {}, {}
+    for line in (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("|") and (own := cells(line))[0] in README:
+            readme[README[own[0]]] = own[2], own[3].split()[0], own[3].split()[1].strip("()"), *own[4].split(" ", 1)
+    for line in (BENCHMARKS.parent / "docs" / "method.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("|") and (own := cells(line))[0] in made:
+            method[own[0]] = own[3], own[5], own[6].split(":")[0], own[7], own[8]
+    splits = {name for name in made if "mean of" not in name}
+    assert readme == {name: (*made[name][:4], f"({made[name][4]})") for name in README.values()}
+    assert method == {name: made[name] for name in splits}
+    # The means over the rolling splits, whose lines have words of their own.
+    for name in made.keys() - splits:
+        *_, gap, interval = made[name]
+        for place in ("README.md", "docs/method.md"):
+            text = (BENCHMARKS.parent / place).read_text(encoding="utf-8")
+            assert f"| {gap} ({interval}) |" in text or f"| {gap} | {interval} |" in text, (place, name)
