@@ -137,9 +137,10 @@ def read_loss(text: str, dialect: str = "auto") -> Formula:
 
 def allowed(formula: Formula, pairs: bool, checking: str) -> bool:
     """Whether a loss may be trained with; says on stderr what is wrong with it."""
-    ranges = [binding.name for binding in formula.tree.where if binding.value is None]
-    if ranges:
-        click.echo(f"the parameter `{ranges[0]}` needs one value, not a range, to be trained with", err=True)
+    from lossdsl.prover.ranges import bounds_of
+
+    if ranges := bounds_of(formula.tree):
+        click.echo(f"the parameter `{next(iter(ranges))}` needs one value, not a range, to be trained with", err=True)
         return False
     if checking == "off":
         return True
