@@ -101,6 +101,8 @@ def command(
         raise click.BadParameter(f'{labels!r} is not one of "{{0,1}}", "{{1}}", "[0,1]"', param_hint="--label")
     if as_files:
         formulas, files = (), (*files, *formulas)
+    if certificate == "-":
+        raise click.UsageError("--certificate needs a file, such as loss.json: standard output has the report.")
     if not formulas and not files:
         raise click.UsageError("Give a FORMULA, -f FILE, or - for standard input.")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, goes_on
-from lossdsl.cli.options import MODELS, reading_options, settings_from, take_reading, training_options
+from lossdsl.cli.options import MODELS, Folder, reading_options, settings_from, take_reading, training_options
 from lossdsl.errors import naming
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ PICTURES = (".svg", ".png", ".pdf")
     show_default=True,
     help="What to do with a loss that is proved invalid.",
 )
-@click.option("--run-dir", metavar="DIR", help="Keeps finished trainings there, so that the command can be resumed.")
+@click.option("--run-dir", type=Folder(), help="Keeps finished trainings there, so that the command can be resumed.")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the table as CSV.")
 @click.option("--plot", "plot_file", metavar="FILE", help="Draw means and intervals as SVG or PNG.")
 @reading_options
@@ -66,7 +66,7 @@ PICTURES = (".svg", ".png", ".pdf")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     losses: tuple[str, ...], dialect: str, sources: tuple[str, ...], models: tuple[str, ...], seeds: int,
-    tuning_seeds: int, lrs: str | None, l2s: str | None, workers: int | None, checking: str, run_dir: str | None,
+    tuning_seeds: int, lrs: str | None, l2s: str | None, workers: int | None, checking: str, run_dir: Path | None,
     csv_file: str | None, plot_file: str | None, all_folds: bool, as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Compare losses with the same tuning budget for each: at least 12 points of learning rate and L2, on validation.

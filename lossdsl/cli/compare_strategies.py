@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lossdsl.cli.main import FINE, goes_on
-from lossdsl.cli.options import open_reading_options, take_open_reading
+from lossdsl.cli.options import Folder, open_reading_options, take_open_reading
 
 
 @click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
@@ -35,7 +35,7 @@ from lossdsl.cli.options import open_reading_options, take_open_reading
 )
 @click.option(
     "--run-dir",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     default=Path("runs/strategies"),
     show_default=True,
     help="Where the searches are written; those that are there go on.",

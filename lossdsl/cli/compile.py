@@ -20,7 +20,7 @@ _SUFFIXES = {".pt": "torchscript", ".pt2": "export", ".py": "python", ".h": "c",
 @click.command("compile", cls=FormulaCommand, epilog="Example: lossdsl compile bce --to torchscript -o bce.pt")
 @click.argument("formula", nargs=1)
 @click.option("--to", "target", type=click.Choice(TARGETS), help="What to write; by default what FILE's suffix says.")
-@click.option("-o", "--output", metavar="FILE", help="Where to write it; text goes to stdout without it.")
+@click.option("-o", "--output", metavar="FILE", help="Where to write it; without it, or by -, text goes to stdout.")
 @click.option("--dialect", default="auto", show_default=True, metavar="NAME",
               help="lossdsl, python, latex, autolossgen, autolossgen-plain, or auto.")  # fmt: skip
 @click.option("--pairwise", is_flag=True, help="The loss of a pair, a function of the difference of its scores.")
@@ -35,6 +35,7 @@ def command(
     from lossdsl.errors import LossError, MissingExtra
     from lossdsl.formula import parse
 
+    output = None if output == "-" else output
     target = target or _SUFFIXES.get(Path(output or "").suffix)
     if target is None:
         raise click.UsageError(f"say what to write: --to {'|'.join(TARGETS)}")

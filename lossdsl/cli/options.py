@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+
+class Folder(click.ParamType):
+    """A folder to write to, as a `Path`; not the empty text, a script's unset variable: it would be the present one."""
+
+    name = "dir"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "":
+            self.fail("an empty name is no folder; the present one is `.`", param, ctx)
+        return Path(value)
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,7 +33,7 @@ def _stack(options: list[Callable[[Any], Any]]) -> Callable[[Command], Command]:
 
 
 # What `load` is told: field of `Reading` -> flag, and what click is told of it.
-_READING: dict[str, tuple[str, dict[str, Any]]] = {
+READING: dict[str, tuple[str, dict[str, Any]]] = {
     "split": ("--split", {"default": "leave-one-out", "show_default": True,
                           "type": click.Choice(["leave-one-out", "temporal", "random", "per-user"]),
                           "help": "How a single file is cut."}),
@@ -42,15 +55,15 @@ _CHOSEN = "reading_"  # before the names in `open_reading_options`: a search has
 
 def _open(name: str) -> Callable[[Any], Any]:
     """An option of reading that says whether it was given."""
-    flag, told = _READING[name]
+    flag, told = READING[name]
     usual = f"  [default: {told['default']}]" if told.get("show_default") else ""
     told = {**told, "default": None, "show_default": False, "help": told["help"] + usual}
     return click.option(flag, _CHOSEN + name, **told)
 
 
-reading_options = _stack([click.option(flag, name, **told) for name, (flag, told) in _READING.items()])
+reading_options = _stack([click.option(flag, name, **told) for name, (flag, told) in READING.items()])
 # The same, for commands that have settings below the options.
-open_reading_options = _stack([_open(name) for name in _READING])
+open_reading_options = _stack([_open(name) for name in READING])
 
 MODELS = click.Choice(["biasedmf", "deepmodel", "ranknet"])
 
@@ -115,12 +128,12 @@ def _widths(text: str) -> tuple[int, ...]:
 
 def take_reading(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the options of `reading_options` out of `options`."""
-    return {name: options.pop(name) for name in _READING}
+    return {name: options.pop(name) for name in READING}
 
 
 def take_open_reading(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the options of `open_reading_options` out of `options`: those that were given."""
-    found = {name: options.pop(_CHOSEN + name) for name in _READING}
+    found = {name: options.pop(_CHOSEN + name) for name in READING}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -133,6 +146,6 @@ def as_reading_options(reading: dict[str, Any]) -> list[str]:
     """
     words: list[str] = []
     for name, value in reading.items():
-        flag, told = _READING[name]
+        flag, told = READING[name]
         words += [flag] if told.get("is_flag") else [f"{flag}={value}"] if f"{value}"[:1] == "-" else [flag, f"{value}"]
     return words

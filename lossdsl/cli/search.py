@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, goes_on
-from lossdsl.cli.options import as_reading_options, open_reading_options, take_open_reading
+from lossdsl.cli.options import Folder, as_reading_options, open_reading_options, take_open_reading
 from lossdsl.errors import LossError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--budget", metavar="B", help="A time such as 90s, 10m or 2h, or 500trials.  [default: 10m]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the whole run.  [default: 0]")
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written.  [default: runs/<time>]")
+@click.option("--run-dir", type=Folder(), help="Where the run is written.  [default: runs/<time>]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Candidates trained side by side.  [default: the number of cores]"
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tensorboard",
     "board",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Write scalars for TensorBoard to DIR.",
 )

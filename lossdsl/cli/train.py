@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lossdsl.cli.main import FINDINGS, FINE
-from lossdsl.cli.options import model_options, reading_options, settings_from, take_reading
+from lossdsl.cli.options import READING, Folder, model_options, reading_options, settings_from, take_reading
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
               help="What to do with a loss that is proved invalid.")  # fmt: skip
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--save", "save_to", metavar="DIR", help="Save the first seed's model there.")
+@click.option("--save", "save_to", type=Folder(), metavar="DIR", help="Save the first seed's model there.")
 @click.option("--load", "load_from", metavar="DIR", help="Measure a saved model on its data instead of training.")
 def command(
     loss: str | None, dialect: str, source: str, seeds: int, first_seed: int, engine: str, device: str,
-    workers: int | None, checking: str, as_json: bool, save_to: str | None, load_from: str | None, **options: Any,
+    workers: int | None, checking: str, as_json: bool, save_to: Path | None, load_from: str | None, **options: Any,
 ) -> int:  # fmt: skip
     """Train a recommender with a loss, several times, and test each at the epoch that was best on validation.
 
@@ -46,8 +47,7 @@ def command(
 
     reading = take_reading(options)
     if load_from is not None:
-        if loss is not None or save_to is not None:
-            raise click.UsageError("--load measures a saved model as it is; it goes with neither --loss nor --save")
+        refuse_beside_load(click.get_current_context())
         return measure(load_from, load(source, **reading), as_json)
     if loss is None:
         raise click.UsageError("give a loss with --loss, or a saved model with --load")
@@ -87,6 +87,16 @@ def command(
     return FINE
 
 
+def refuse_beside_load(context: click.Context) -> None:
+    """Wrong usage where an option was given that changes how a model trains: a saved one is measured as it is."""
+    fits = {"load_from", "source", "as_json", *READING}
+    for option in context.command.params:
+        if option.name in fits or context.get_parameter_source(str(option.name)) == ParameterSource.DEFAULT:
+            continue
+        flag = "/".join((*option.opts, *option.secondary_opts))
+        raise click.UsageError(f"--load measures a saved model as it is; it does not go with {flag}")
+
+
 def measure(path: str, data: Dataset, as_json: bool) -> int:
     """Prints the test metrics of a saved model."""
     from lossdsl.recsys import metrics
@@ -118,14 +128,11 @@ def read_loss(text: str, dialect: str = "auto") -> Formula:
     """The formula that was typed, or the best of a run directory."""
     from lossdsl.errors import LossError, LossSyntaxError
     from lossdsl.formula import parse
+    from lossdsl.search.best import read_best
 
-    best = Path(text) / "best.json"
-    if os.path.isfile(best):  # Path.is_file complains of a formula that is too long for a name
-        try:
-            text = json.loads(best.read_text(encoding="utf-8"))["formula"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise LossError(f"{best}: not the best.json of a search ({error})") from None
-        return parse(text, dialect="lossdsl")
+    # A formula may be too long for the name of a file, of which Path complains and os.path does not.
+    if os.path.isdir(text) and (best := read_best(Path(text))) is not None:
+        return parse(best["formula"], dialect="lossdsl")
     try:
         return parse(text, dialect=dialect)
     except LossSyntaxError:

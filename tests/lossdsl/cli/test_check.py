@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -172,6 +173,13 @@ def test_one_reason_for_many_takes_one_line() -> None:
     output = run("sqrt(label-pred)").output
     assert output.count("not defined everywhere") == 1
     assert "? the others" in output
+
+
+def test_a_certificate_needs_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(click.UsageError, match="needs a file"):
+        code(run("bce", "--certificate", "-"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_formula_at_all_is_usage(tmp_path: Path) -> None:

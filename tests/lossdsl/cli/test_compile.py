@@ -24,6 +24,14 @@ def test_text_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
         assert part in capsys.readouterr().out
 
 
+def test_a_minus_is_stdout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("mse", "--to", "latex", "-o", "-") == 0
+    assert "align" in capsys.readouterr().out
+    assert run("mse", "--to", "torchscript", "-o", "-") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_formula_may_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("-log(pred)", "--to", "python") == 0
     assert "Loss: -log(pred)" in capsys.readouterr().out

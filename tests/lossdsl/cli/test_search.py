@@ -37,6 +37,17 @@ def test_resuming_what_is_no_run_begins_none(exists: bool, tmp_path: Path, capsy
     assert not exists and not place.exists() or list(place.iterdir()) == []
 
 
+def test_an_empty_name_is_not_the_present_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in ("--run-dir", "--tensorboard"):
+        assert f"{option}': an empty name is no folder" in refused(capsys, option, "", "--budget", "1trials")
+    with pytest.raises(SystemExit) as left:
+        main(["compare-strategies", "--data", "demo", "--run-dir", ""])
+    assert left.value.code == 2 and list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "options",
     [

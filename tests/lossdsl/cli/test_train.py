@@ -119,9 +119,19 @@ def test_saved_and_loaded_it_measures_the_same(tmp_path: Path) -> None:
     assert "as saved" in run("--load", place, "--data", "demo").stdout
 
 
+BEST = {"formula": "(pred-label)^2", "verdict": "valid", "nodes": 4, "number": 7, "seeded": False}
+
+
 def test_a_run_directory_gives_its_best(tmp_path: Path) -> None:
-    (tmp_path / "best.json").write_text(json.dumps({"formula": "(pred-label)^2"}))
+    (tmp_path / "best.json").write_text(json.dumps(BEST))
     assert '"(pred-label)^2"' in run("--loss", str(tmp_path), "--data", "demo", "--epochs", "1", "--json").stdout
+
+
+@pytest.mark.parametrize("formula", [3, None, "log(", ["pred"]])
+def test_a_damaged_best_is_named(formula: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "best.json").write_text(json.dumps(BEST | {"formula": formula}))
+    code, out, err = whole(capsys, "--loss", str(tmp_path), "--data", "demo")
+    assert (code, out) == (2, "") and f"{tmp_path}/best.json: not the result of a search: `formula` is " in err
 
 
 def test_a_parameter_that_may_have_many_values_is_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +165,12 @@ WRONG = {
     ("--loss", "bce", "--data", "demo", "--metric", "acu"): "no metric is called `acu`",
     ("--loss", "bce", "--data", "demo", "--engine", "fused", "--device", "cuda"): "the fused engine does not apply",
     ("--load", "nowhere", "--data", "demo"): "no saved model here",
-    ("--load", "x", "--loss", "bce", "--data", "demo"): "neither --loss nor --save",
+    ("--load", "x", "--loss", "bce", "--data", "demo"): "it does not go with --loss",
+    ("--load", "x", "--save", "y", "--data", "demo"): "it does not go with --save",
+    ("--load", "x", "--data", "demo", "--lr", "0.1"): "it does not go with --lr",
+    ("--load", "x", "--data", "demo", "--model", "biasedmf"): "it does not go with --model",
+    ("--load", "x", "--data", "demo", "--rows"): "it does not go with --pairs/--rows",
+    ("--loss", "bce", "--data", "demo", "--save", ""): "an empty name is no folder",
 }
 
 
