@@ -9,15 +9,17 @@ from typing import Any, TypeVar
 import click
 
 
-class Folder(click.ParamType):
+class Folder(click.Path):
     """A folder to write to, as a `Path`; not the empty text, a script's unset variable: it would be the present one."""
 
-    name = "dir"
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+        self.name = "dir"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("an empty name is no folder; the present one is `.`", param, ctx)
-        return Path(value)
+        return super().convert(value, param, ctx)
 
 
 Command = TypeVar("Command", bound=Callable[..., Any])
