@@ -76,7 +76,7 @@ def plain_mf(data: Dataset, settings: Settings) -> float:
     order = torch.randperm(len(user), generator=torch.Generator().manual_seed(0))
 
     def step(start: int) -> int:
-        rows = order[start : start + training.batch_size]
+        rows = order[start : start + (training.batch_size or 512)]
         optimizer.zero_grad()
         score = model(user[rows].long(), item[rows].long())
         torch.nn.functional.binary_cross_entropy_with_logits(score, label[rows]).backward()
@@ -236,7 +236,7 @@ def correlation(model: str, settings: Settings) -> str:
     if not path.exists():
         return ""
     done, training = [json.loads(line) for line in path.read_text().splitlines()], settings.training
-    full, wanted = [row["full"] for row in done], (training.train_rows, training.batch_size, training.lr)
+    full, wanted = [row["full"] for row in done], (training.train_rows, training.batch_size or 512, training.lr)
     rung = next((rung for rung in RUNGS if rung[:3] == wanted), None)
     if rung is None:
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache, partial
+from math import isfinite
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from lossdsl.border import Border
 from lossdsl.errors import LossError, MissingExtra
 from lossdsl.formula import Formula, as_formula
+from lossdsl.grammar.limits import refuse
 from lossdsl.grammar.tree import Binding, Tree, names
 from lossdsl.lowering import lower
 from lossdsl.onepass import Differentiable
@@ -193,6 +195,8 @@ def _with_values(formula: Formula, params: Mapping[str, float], trainable: tuple
             has = f"it has {', '.join(where)}" if where else "it has none"
             raise LossError(f"there is no parameter `{name}`; {has} (loss `{formula}`)")
     for name, value in params.items():
+        if not isfinite(value):
+            raise LossError(f"the parameter `{name}` cannot be {value} (loss `{formula}`)")
         exact = value if isinstance(value, Fraction) else Fraction(repr(float(value)))
         where[name] = Binding(name, exact, exact)
     for name in trainable:
@@ -201,6 +205,7 @@ def _with_values(formula: Formula, params: Mapping[str, float], trainable: tuple
     if not params:
         return formula
     tree = Tree(formula.tree.root, tuple(where.values()))
+    refuse(tree)  # else its text, which is what is saved, could not be read again
     return Formula(tree, formula.source, formula.dialect, formula.notes, formula.name, formula.pairwise)
 
 
@@ -226,4 +231,6 @@ def engine(
     backend: str,
 ) -> Engine:
     """The engine for these arguments, made once."""
+    if pairwise is None and isinstance(formula, Formula):
+        pairwise = formula.pairwise  # which the equality of formulas, and with it the cache, does not look at
     return _engine(formula, tuple((params or {}).items()), trainable, pairwise, reduction, backend)

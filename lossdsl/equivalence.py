@@ -19,7 +19,8 @@ ONE = (Fraction(1),)
 def equivalent(a: str | Formula, b: str | Formula, *, pairwise: bool | None = None) -> bool | None:
     """True or False where it is proved that two losses train the same, or do not; None where it is undecided.
 
-    With `pairwise=True` a formula without label counts at label 1 alone.
+    With `pairwise=True` the losses of pairs are compared: a formula without label counts at label 1 alone, one with a
+    label is the mean of the pair and its mirror.
 
     >>> import lossdsl
     >>> lossdsl.equivalent("log(1/pred)", "-log(pred)"), lossdsl.equivalent("mse", "bce")
@@ -28,18 +29,27 @@ def equivalent(a: str | Formula, b: str | Formula, *, pairwise: bool | None = No
     True
     """
     from lossdsl.formula import as_formula
-    from lossdsl.prover.keys import differ, fingerprint, places_between_kinks, slope_text
-    from lossdsl.prover.limits import Undecided
+    from lossdsl.pair import paired
 
     first, second = as_formula(a), as_formula(b)
     # A loss that declares itself one of pairs makes the comparison one of pairs.
     as_pairs = (first.pairwise or second.pairwise) if pairwise is None else pairwise
-    labels = labels_of(first, as_pairs), labels_of(second, as_pairs)
-    if labels[0] != labels[1]:
-        return None if first.tree != second.tree else True
-    left, right = _analysis(first.tree, labels[0]), _analysis(second.tree, labels[1])
+    if not as_pairs:
+        return _compared(first.tree, second.tree, BOTH)
+    # What is the same at both labels is so for pairs; the other way round it need not be.
+    if all("label" in names(one.tree.root) for one in (first, second)) and _compared(first.tree, second.tree, BOTH):
+        return True
+    return _compared(paired(first.tree), paired(second.tree), ONE)
+
+
+def _compared(first: Tree, second: Tree, labels: tuple[Fraction, ...]) -> bool | None:
+    """Whether the slopes of two trees are equal up to one positive factor at all of the labels."""
+    from lossdsl.prover.keys import differ, fingerprint, places_between_kinks, slope_text
+    from lossdsl.prover.limits import Undecided
+
+    left, right = _analysis(first, labels), _analysis(second, labels)
     if left is None or right is None:
-        return True if first.tree == second.tree else None
+        return True if first == second else None
     try:
         if slope_text(left) == slope_text(right):
             return True

@@ -162,7 +162,7 @@ def _judge(losses: list[Objective], model: str, data: str, tests: list[_Test], r
         whole = [folds for folds in seeds if all(len(trained.scores) for trained in folds)]
         if not whole:
             why = next(trained.stopped for folds in seeds for trained in folds if trained.stopped)
-            raise Diverged(f"`{loss.text}` blew up with every seed: {why}")
+            raise Diverged(f"`{loss.text}` stopped with every seed: {why}")
         scores: list[Array] = [np.concatenate([trained.scores for trained in folds]) for folds in whole]
         every = [trained for folds in whole for trained in folds]
         cells.append(

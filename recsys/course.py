@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -56,6 +57,9 @@ def follow(
             stopped = str(error)
             break
         value = trainer.evaluate(rows)
+        if math.isnan(value):  # by the rows, not the scores: those are looked at after every epoch
+            stopped = f"{settings.metric} cannot be measured on the validation rows"
+            break
         history.append(value)
         if progress is not None:
             progress(trainer.seed, epoch, value)

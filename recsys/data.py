@@ -67,7 +67,8 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
     if str(source) == "demo":
         from lossdsl.recsys.demo import demo
 
-        return demo(reading.seed)
+        fixed = [name for name in vars(reading) if name != "seed"]
+        return _heeded(demo(reading.seed), reading, "it is built in", *fixed)
     path = Path(source)
     if str(source) == "ml-100k" and not path.exists():
         from lossdsl.recsys.fetch import movielens_100k
@@ -80,10 +81,18 @@ def load(source: str | Path, reading: Reading = USUAL_READING, **changes: Any) -
     raise DataError(f"{source}: no such data; give `demo`, `ml-100k`, a file or a folder")
 
 
+def _heeded(data: Dataset, reading: Reading, why: str, *fixed: str) -> Dataset:
+    """The data with a note on each of the fields that were set and mean nothing for its form."""
+    changed = [name for name in fixed if getattr(reading, name) != getattr(USUAL_READING, name)]
+    notes = (f"--{'split-seed' if name == 'seed' else name} has no effect on {data.name}: {why}" for name in changed)
+    return replace(data, notes=(*data.notes, *notes))
+
+
 def _folder(path: Path, reading: Reading) -> Dataset:
     documents = letor.folder(path, reading.fold)
     if documents is not None:
-        return documents
+        fixed = [name for name in vars(reading) if name not in ("fold", "features")]
+        return _heeded(documents, reading, "documents come cut and labelled", *fixed)
     for pattern in ("*.train.csv", "u.data", "*.inter", "ratings.csv", "ratings.dat"):
         found = sorted(path.glob(pattern))
         if len(found) > 1:
@@ -159,6 +168,8 @@ def _triples(train: Path, reading: Reading) -> Dataset:
             context = features.encode(table, features.named(first, "c_"), path, like=first)
         parts.append(Columns(tables.ids(table, user, path), tables.ids(table, item, path), labels, None, context))
     data = from_columns(name, *parts, duplicates=reading.duplicates)
+    fixed = ("threshold", "split", "seed", "time", "fold")
+    data = _heeded(data, reading, "its three files are cut and labelled", *fixed)
     return _with_features(data, train.parent, name, user, item) if reading.features else data
 
 
@@ -210,24 +221,26 @@ def _rated(name: str, path: Path, table: Any, reading: Reading) -> Dataset:
     if not labels.any():
         why = f"no {label} is above --threshold {reading.threshold:g}" if rated else f"every {label} is 0"
         raise DataError(f"{name}: there is no positive row to train on: {why}")
-    context = None
-    if reading.features:
-        names = features.named(table, "c_")
-        if not names:
-            raise DataError(f"{path}: no feature column; those of a row begin with `c_`")
-        context = features.encode(table, names, path)
+    names = features.named(table, "c_") if reading.features else []
+    if reading.features and not names:
+        raise DataError(f"{path}: no feature column; those of a row begin with `c_`")
     rows = Columns(
         tables.ids(table, user, path, header=header),
         tables.ids(table, item, path, header=header),
         labels,
         None if time is None else tables.numbers(table, time, path, header=header),
-        context,
+        # Until it is known which rows are trained on: where each of them stands.
+        np.arange(len(table))[:, None] if names else None,
     )
     if reading.duplicates != "keep":
         rows = without_repeats(f"{path}", splits.in_time(rows), reading.duplicates)
     splitter = splits.SPLITTERS[reading.split]
     parts = splitter(rows, seed=reading.seed) if reading.split == "random" else splitter(rows)
-    return from_columns(name, *parts, duplicates="keep")
+    if names:
+        places = [part.context[:, 0] for part in parts]
+        encoded = features.encode(table, names, path, like=table.iloc[places[0]])
+        parts = [replace(part, context=encoded[place]) for part, place in zip(parts, places)]
+    return _heeded(from_columns(name, *parts, duplicates="keep"), reading, "it has no folds", "fold")
 
 
 __all__ = ["Reading", "load"]

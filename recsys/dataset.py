@@ -197,7 +197,7 @@ def from_columns(
         for user, item, columns in zip(users, items, parts.values())
     ]
     data = Dataset(name, rows[0], rows[1], rows[2], user_ids=user_ids, item_ids=item_ids, notes=notes)
-    if duplicates == "error":
+    if duplicates != "keep":
         _no_leak(data)
     validate(data, graded=graded)
     return data

@@ -18,7 +18,8 @@ class Objective:
     """A loss given as formula (text or `Formula`), as `lossdsl.Loss`, as a Program in score, or as a callable.
 
     A callable takes `score=` and `label=` and returns the mean; it runs on the torch engine only, since nothing else
-    can look inside it. With `uses_label=False` it is, for pairs, taken at label 1 alone, as a formula without label is.
+    can look inside it. One with parameters to be trained is refused: what trains here is the recommender. With
+    `uses_label=False` it is, for pairs, taken at label 1 alone, as a formula without label is.
 
     >>> from lossdsl.recsys.objective import Objective
     >>> Objective("-logsigmoid(score)").uses_label
@@ -39,9 +40,11 @@ class Objective:
             self._program = loss
         elif callable(loss):
             formula = getattr(loss, "formula", None)
-            # A module with parameters that are being trained is more than its formula.
-            trainable = any(p.requires_grad for p in loss.parameters()) if hasattr(loss, "parameters") else False
-            if isinstance(formula, Formula) and not trainable:
+            named = loss.named_parameters() if hasattr(loss, "named_parameters") else ()
+            if trainable := [name for name, value in named if value.requires_grad]:
+                raise LossError(f"only the recommender is trained here, not `{trainable[0]}` of the loss: "
+                                "give it a value, or train both in a loop of your own")  # fmt: skip
+            if isinstance(formula, Formula):
                 self.formula = formula
             else:
                 self._module = loss

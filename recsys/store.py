@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lossdsl.errors import LossError, naming
+from lossdsl.formula import parse
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.settings import Settings
 from lossdsl.recsys.trainer import State, Trainer
@@ -87,6 +88,10 @@ def save(result: TrainResult, path: str | Path) -> None:
     run = next((run for run in result.runs if run.state is not None), None)
     if run is None or run.state is None:
         raise LossError("there is nothing to save: no seed came to an epoch that could be measured")
+    try:
+        parse(result.loss)
+    except LossError:
+        raise LossError(f"the model cannot be saved: its loss, {result.loss}, is not a formula") from None
     path = Path(path)
     facts = {
         "schema": SCHEMA,

@@ -15,7 +15,7 @@ from lossdsl.errors import LossError
 from lossdsl.formula import parse
 from lossdsl.recsys import metrics
 from lossdsl.recsys.curves import Curves
-from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.dataset import DataError, Dataset, Rows
 from lossdsl.recsys.negatives import Known, full_ranking
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.settings import Settings as Recommender
@@ -137,7 +137,7 @@ class Bench:
             init_std=training.init_std,
             optimizer=training.optimizer,
             lr=training.lr,
-            batch_size=training.batch_size if not self.pairwise else None,
+            batch_size=training.batch_size or None,
             epochs=training.epochs,
             patience=training.patience,
             task=settings.task,
@@ -187,10 +187,14 @@ class Bench:
         """Train on a handful of rows: whatever is compiled when it is first used is compiled now."""
         loss = "-logsigmoid(score)" if self.pairwise else "(label-pred)^2"
         trainer = Trainer(loss, self.data, self.recommender)
-        try:
-            trainer.epoch(some_users(self.train, 100, 0))
-        except Diverged:
-            pass
+        for rows in (some_users(self.train, 100, 0), self.train):
+            try:
+                trainer.epoch(rows)
+            except DataError:  # among a handful, there may be no pair
+                continue
+            except Diverged:
+                pass
+            break
         self.measured(trainer)
 
     def run(self, job: Job) -> Result:

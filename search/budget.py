@@ -55,11 +55,15 @@ LEAST_TRAINED, LEAST_PROPOSED = 8, 5000
 class Clock:
     """The only reader of the time: says whether the budget is used up, and how far a run has come.
 
-    `spent` are the seconds that a resumed run used before, `now` is what counts them.
+    `spent` are the seconds that a resumed run used before, `now` is what counts them. `held` are the trials that it had
+    before: some are made again from the last state, and no clock ends a search before it has them all again.
     """
 
-    def __init__(self, budget: Budget, spent: float = 0.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, budget: Budget, spent: float = 0.0, now: Callable[[], float] = time.monotonic, held: int = 0
+    ) -> None:
         self.budget = budget
+        self.held = held
         self._now = now
         self._start = now()
         self._spent = spent
@@ -82,8 +86,9 @@ class Clock:
         >>> clock.ends(1.0, {"trained": 7, "filtered": 90}), clock.ends(1.0, {"trained": 8, "filtered": 90})
         (False, True)
         """
-        begun = fates["trained"] >= LEAST_TRAINED or sum(fates.values()) >= LEAST_PROPOSED
-        return begun and self.late(share)
+        proposed = sum(fates.values())
+        begun = fates["trained"] >= LEAST_TRAINED or proposed >= LEAST_PROPOSED
+        return begun and proposed >= self.held and self.late(share)
 
     def late(self, share: float = 1.0) -> bool:
         """Whether this share of a budget of time is used up; a resumed run has its whole budget again."""

@@ -54,7 +54,8 @@ def patience_of(settings: Settings) -> tuple[int, int]:
     (200, 15)
     """
     training = settings.training
-    return training.epochs * training.test_stretch, max(training.patience, training.test_patience)
+    patiences = training.patience, training.test_patience
+    return training.epochs * training.test_stretch, max(patiences) if all(patiences) else 0  # 0 means never
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a search may look at: train and validation only, and further folds cut from train the way the test was cut."""
+"""What a search may look at: train and validation only, and further folds that leave-one-out cuts from train."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def blind(data: Dataset) -> Dataset:
 
 
 def protocol_folds(train: Rows, count: int, *, least: int = 5) -> tuple[Rows, tuple[Rows, ...]]:
-    """Train cut into a smaller train and `count` folds, made as validation and test are: leave one out on positives.
+    """Train cut into a smaller train and `count` folds, made as leave-one-out on positives makes validation and test.
 
     Fold j of a user is the j-th last positive and the negatives after it, up to the next positive. A user gives rows to
     the folds only where `least` rows stay behind. The rows of `train` are in time order.

@@ -153,6 +153,11 @@ class Ledger:
         with naming(self._trials.name):
             self._trials.write(trial.line().encode())
 
+    def count(self) -> int:
+        """How many whole lines of trials there are."""
+        with (self.path / "trials.jsonl").open("rb") as lines:
+            return sum(line.endswith(b"\n") for line in lines)
+
     def flush(self) -> None:
         """Hand the trials to the operating system, so that others can follow the run."""
         with naming(self._trials.name):
@@ -167,14 +172,18 @@ class Ledger:
         with naming(self._trials.name):
             os.fsync(self._trials.fileno())
         document = {"version": STATE_VERSION, "bytes": self._trials.tell(), "arrays": [*arrays], "meta": dict(meta)}
-        buffer = io.BytesIO()
-        named: dict[str, Any] = {_META: np.frombuffer(json.dumps(document).encode(), dtype=np.uint8), **arrays}
-        np.savez(buffer, **named)
         self._next += 1
-        replace(self._file(self._next), buffer.getvalue())
+        replace(self._file(self._next), _packed(arrays, document))
         for number in self._numbers():
             if number <= self._next - _KEPT:
                 self._file(number).unlink(missing_ok=True)
+
+    def amend(self, meta: Mapping[str, Any]) -> None:
+        """Add to the last state what does not depend on trials after it; nothing where there is no state yet."""
+        if self._next == 0:
+            return
+        arrays, document = _read_state(self._file(self._next))
+        replace(self._file(self._next), _packed(arrays, {**document, "meta": {**document["meta"], **meta}}))
 
     def load(self) -> tuple[Arrays, dict[str, Any]] | None:
         """The last good state, with the trials cut back to what it knows; None where the run has no state yet.
@@ -244,6 +253,13 @@ def _locked(path: Path) -> IO[str]:
         lock.close()
         raise LossError(f"another process is writing to {path}") from None
     return lock
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {_META: np.frombuffer(json.dumps(document).encode(), dtype=np.uint8), **arrays}
+    np.savez(buffer, **named)
+    return buffer.getvalue()
 
 
 def _read_state(path: Path) -> tuple[Arrays, dict[str, Any]]:

@@ -17,8 +17,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     **dict.fromkeys(
         (
-            "training.batch_size", "original.max_rejections", "original.save_every",
-            "original.reject_divisor", "ladder.tune_every", "ladder.first_epochs",
+            "original.max_rejections", "original.save_every", "original.reject_divisor", "ladder.tune_every",
+            "ladder.first_epochs",
         ),
         (1, math.inf),
     ),
@@ -40,9 +40,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("ladder.tune", "ladder.tune_tries", "ladder.shorten"), (0, 1000)),
     **dict.fromkeys(
         (
-            "training.train_rows", "training.test_rows", "training.eval_users", "training.patience",
-            "training.test_patience", "training.init_std", "ladder.tie", "ladder.size_price", "original.clip_value",
-            "original.zero_slope", "original.same_slope", "controller.clip_norm",
+            "training.batch_size", "training.train_rows", "training.test_rows", "training.eval_users",
+            "training.patience", "training.test_patience", "training.init_std", "ladder.tie", "ladder.size_price",
+            "original.clip_value", "original.zero_slope", "original.same_slope", "controller.clip_norm",
         ),
         (0, math.inf),
     ),

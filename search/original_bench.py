@@ -61,7 +61,7 @@ class OriginalBench(Bench):
             l2=training.l2[0],
             clip=settings.original.clip_value,
             init_bias_std=training.init_std if mf else 0.0,
-            batch_size=training.batch_size,
+            batch_size=training.batch_size or None,
             patience=0,
         ).resolve()
         self.regularised = replace(self.recommender, l2_in_loss=2 * training.l2[0]).resolve()

@@ -72,7 +72,7 @@ _IMPLICIT: Mapping[str, Any] = {
 }  # fmt: skip
 # Where a ranking of all items costs more than a training, fewer users are ranked.
 _IMPLICIT_DEAR: Mapping[str, Any] = {
-    "training": {"batch_size": 512, "l2": [3e-5, 1e-4], "final_l2": [1e-5, 3e-5, 1e-4, 3e-4], "eval_users": 300,
+    "training": {"batch_size": 0, "l2": [3e-5, 1e-4], "final_l2": [1e-5, 3e-5, 1e-4, 3e-4], "eval_users": 300,
                  "epochs": 20, "patience": 1, "train_rows": 20000, "test_rows": 20000, "test_seeds": 3,
                  "test_stretch": 1, "test_patience": 5},
     "ladder": {"batch": 32, "keep": 0.45, "final": 4, "final_seeds": 2, "tune": 2, "tune_tries": 8},

@@ -207,6 +207,8 @@ class Search:
             self.rank(lambda: self.clock.late(share))
         except OutOfTime:
             pass
+        # What was ranked stays so, however little time a resume is given.
+        self.ledger.amend({"finals": self._finals()})
         if not self.finals and self.archive.entries:
             # A run too short to rank anything: the best reward is the result, with that reward.
             entry = self.archive.entries[0]
@@ -238,10 +240,13 @@ class Search:
             "number": self.number,
             "rows": self.rows, "batches": self.batches, "fates": self.fates, "strategy": meta,
             "archive": self.archive.state(),
-            "finals": [entry.plain() for entry in self.finals.values()],
+            "finals": self._finals(),
             "firsts": list(self.firsts), "rewards": list(self.rewards),
             "rng": generator_state(self.rng), "elapsed": self.clock.elapsed,
         })  # fmt: skip
+
+    def _finals(self) -> list[dict[str, Any]]:
+        return [entry.plain() for entry in self.finals.values()]
 
     def restore(self, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> None:
         """Go on from a state."""

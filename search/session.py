@@ -100,6 +100,8 @@ def search(
     check(settings)
     with _link(cluster, say) as link:
         data = data if data is not None else load(settings.data, settings.reading.reading())
+        for note in data.notes:
+            say(f"note: {note}")
         return _run(settings, limit, run_dir, data, resume, workers, link, progress, say, now)
 
 
@@ -122,17 +124,19 @@ def _run(
     if resume and settings.fingerprint != fingerprint:
         raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
     settings = replace(settings, fingerprint=fingerprint)
-    if resume and limit.trials is not None and (held := sum(1 for _ in read_trials(run_dir))) > limit.trials:
-        # To go on from an earlier state would throw away what is there.
-        raise LossError(f"the run in {run_dir} has {held} trials already; give it a --budget of more than that")
+    if resume:
+        _refuse_less(limit, run_dir)
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
     say(f"run directory: {run_dir}")
     with ledger:
+        if resume:
+            ledger.configure(write(settings))  # the budget may be another
+        held = ledger.count() if resume else 0
         state = ledger.load() if resume else None
         # Before the clock starts: what is compiled on first use can take longer than a short budget.
         with announced(say, "compiling the training loop, once per installation …"):
             bench.warm()
-        clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now)
+        clock = Clock(limit, state[1]["elapsed"] if state else 0.0, now, held)
         with announced(say, "finding how much L2 suits the data …"):
             training = bench.calibrated(workers).training
         if training != settings.training:
@@ -157,6 +161,17 @@ def _run(
         return SearchResult(
             run_dir, content, run.number, dict(run.fates), clock.elapsed, settings, tuple(ledger.warnings)
         )
+
+
+def _refuse_less(limit: Budget, run_dir: Path) -> None:
+    """Refuse a budget below what a run has used: to go on from an earlier state would throw away what is there."""
+    if limit.trials is not None and (held := sum(1 for _ in read_trials(run_dir))) > limit.trials:
+        raise LossError(f"the run in {run_dir} has {held} trials already; give it a --budget of more than that")
+    if limit.rows is not None:
+        used = [trial.rows for trial in read_trials(run_dir) if trial.rows]
+        if sum(used[:-1]) >= limit.rows:  # the last trial may go beyond the end
+            raise LossError(f"the run in {run_dir} has trained on {sum(used):,} rows already; "
+                            "give it a --budget of more than that")  # fmt: skip
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class TrainingSettings:
     """
 
     dim: int = 16
-    batch_size: int = 512
+    batch_size: int = 0  # 0 means the model's own: 512, ranknet 128
     optimizer: str = "adam"
     lr: float = 0.003
     l2: tuple[float, ...] = ()

@@ -133,6 +133,11 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         import json
 
-        return json.dumps(value)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise LossError(f"settings are kept as UTF-8, and {value!r} cannot be written so") from None
+        # TOML has JSON's escapes, but for pairs of surrogates; DEL, which JSON leaves as it is, wants one.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     text = repr(value)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text

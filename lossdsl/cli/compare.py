@@ -74,7 +74,7 @@ def command(
     Then each is trained with fresh seeds at its best point. Intervals come from a bootstrap over users and seeds,
     differences to the first loss are paired by user, p-values corrected by Holm.
 
-    Exit code 1: a loss cannot be read, is proved invalid, or blew up with every seed.
+    Exit code 1: a loss cannot be read, is proved invalid, or stopped with every seed.
     """
     from lossdsl.cli.progress import bar
     from lossdsl.cli.train import allowed, read_loss
@@ -92,6 +92,9 @@ def command(
         click.echo(error, err=True)
         return FINDINGS
     reading = take_reading(options)
+    for name in ("lr", "l2"):
+        if options[name] is not None:
+            raise click.UsageError(f"--{name} is tuned here; give the values to try with --lrs and --l2s")
     if options.get("epochs") is None:
         options["epochs"] = 200
     if options.get("patience") is None:
@@ -117,6 +120,8 @@ def command(
     datasets: list[Data] = []
     for source in sources:
         data = load(source, **reading)
+        for note in data.notes:
+            click.echo(f"note: {note}", err=True)
         if all_folds:
             datasets.append(_folds(source, data, reading))
         else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from lossdsl.cli.main import FINDINGS, FINE, FormulaCommand
 from lossdsl.errors import naming
@@ -41,6 +43,9 @@ def command(
         raise click.UsageError(f"say what to write: --to {'|'.join(TARGETS)}")
     if target in ("torchscript", "export") and output is None:
         raise click.UsageError(f"--to {target} writes a binary file: add -o FILE")
+    given = click.get_current_context().get_parameter_source("reduction")
+    if given != ParameterSource.DEFAULT and target not in ("torchscript", "export"):
+        raise click.UsageError(f"--reduction belongs to --to torchscript and export; {target} is of one sample")
     if axis is not None and target != "export":
         raise click.UsageError("--axis belongs to --to export; every other target has both axes")
     try:
@@ -76,12 +81,16 @@ def _write(text: str, output: str | None) -> None:
 
 
 def _save(loss: Formula, target: str, output: str, pairwise: bool, reduction: str, axis: str | None) -> None:
+    import torch
+
     from lossdsl.loss import compile
 
     module = compile(loss, pairwise=pairwise, reduction=reduction)
     if target == "torchscript":
-        module.torchscript().save(output)
+        content: bytes = module.torchscript().save_to_buffer()
     else:
-        import torch
-
-        torch.export.save(module.export(axis), output)
+        file = BytesIO()
+        torch.export.save(module.export(axis), file)
+        content = file.getvalue()
+    with naming(output):
+        Path(output).write_bytes(content)

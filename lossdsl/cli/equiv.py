@@ -14,15 +14,13 @@ SAME, DIFFERENT, UNDECIDED = FINE, FINDINGS, 3
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option("--dialect", default="auto", show_default=True, help="The dialect of both formulas.")
-@click.option(
-    "--pairwise", is_flag=True, help="Compare as losses of pairs: a formula without label counts at label 1 alone."
-)
+@click.option("--pairwise", is_flag=True, help="Compare as losses of pairs, functions of the difference of two scores.")
 def command(first: str, second: str, dialect: str, pairwise: bool) -> int:
     """Say whether A and B are the same for training: their slopes equal up to one positive factor, for every label.
 
     Exit code 0: the same. 1: different, or a formula that cannot be read. 3: undecided.
     """
-    from lossdsl.equivalence import equivalent, labels_of
+    from lossdsl.equivalence import equivalent
     from lossdsl.formula import Formula, parse
 
     formulas: list[Formula] = []
@@ -33,14 +31,10 @@ def command(first: str, second: str, dialect: str, pairwise: bool) -> int:
             click.echo(str(error), err=True)
             return FINDINGS
     answer = equivalent(*formulas, pairwise=pairwise or None)
-    undecided = "undecided: neither the exact key nor a fingerprint settles it"
-    as_pairs = pairwise or any(formula.pairwise for formula in formulas)
-    if len({labels_of(formula, as_pairs) for formula in formulas}) > 1:
-        undecided = "undecided: one has a label and the other has none, so as pairs they are read at different labels"
     words = {
         True: ("same: the slopes are equal up to one positive factor", SAME),
         False: ("different: the slopes are not proportional", DIFFERENT),
-        None: (undecided, UNDECIDED),
+        None: ("undecided: neither the exact key nor a fingerprint settles it", UNDECIDED),
     }
     for formula in formulas:
         click.echo(f"  {formula}")

@@ -118,13 +118,16 @@ class Printer:
         click.echo("")
 
     def _concise(self, entry: Entry, report: Report) -> None:
-        place = f"{entry.path or '<argument>'}:{entry.line or 1}"
+        line, column = entry.line or 1, 1
+        if report.error is not None:
+            # What stands in an argument may have several lines; a file has one formula a line.
+            line, column = entry.line or report.error.line, report.error.column
+        place = f"{entry.path or '<argument>'}:{line}:{column}"
         rows = findings(report)
         for row in rows:
-            column = row["span"][0] + 1 if row.get("span") else 1
-            click.echo(f"{place}:{column}: {row['severity']} {row['code']} {row['message']}")
+            click.echo(f"{place}: {row['severity']} {row['code']} {row['message']}")
         if not rows:
-            click.echo(f"{place}:1: {report.verdict}")
+            click.echo(f"{place}: {report.verdict}")
 
     def _github(self, entry: Entry, report: Report) -> None:
         kinds = {"error": "error", "warning": "warning", "note": "notice"}

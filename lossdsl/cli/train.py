@@ -62,10 +62,13 @@ def command(
     except LossSyntaxError as error:
         click.echo(error, err=True)
         return FINDINGS
+    refuse_unheeded(options)
     settings = settings_from(options)
     if not allowed(formula, bool(settings.resolve().pairs), checking):
         return FINDINGS
     data = load(source, **reading)
+    for note in data.notes:
+        click.echo(f"note: {note}", err=True)
     if save_to is not None:
         prepare(save_to)
     single_thread()
@@ -95,6 +98,16 @@ def refuse_beside_load(context: click.Context) -> None:
             continue
         flag = "/".join((*option.opts, *option.secondary_opts))
         raise click.UsageError(f"--load measures a saved model as it is; it does not go with {flag}")
+
+
+def refuse_unheeded(options: dict[str, Any]) -> None:
+    """Wrong usage where an option was given that means nothing for the model, or for the task."""
+    for name in ("layers", "dropout"):
+        if options["model"] == "biasedmf" and options[name] is not None:
+            raise click.UsageError(f"--{name} belongs to --model deepmodel and ranknet; biasedmf has none")
+    for name in ("train_neg", "train_sampler"):
+        if options["task"] != "implicit" and options[name] is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to --task implicit")
 
 
 def measure(path: str, data: Dataset, as_json: bool) -> int:

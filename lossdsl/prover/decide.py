@@ -57,7 +57,7 @@ def decide(
     else:
         decision = _decide(tree, labels, wanted, fixed, budget)
     if "float_safe" in wanted:
-        _judge_floats(decision, tree, labels, fixed, bool(bounds))
+        _judge_floats(decision, tree, labels, fixed, bool(bounds), between and "label" in names(tree.root))
     if between and "label" in names(tree.root):
         _soften(decision, tree, fixed, budget, bool(bounds))
         if budget.why_spent:
@@ -67,7 +67,12 @@ def decide(
 
 
 def _judge_floats(
-    decision: Decision, tree: Tree, labels: tuple[Fraction, ...], fixed: dict[str, Fraction], ranged: bool
+    decision: Decision,
+    tree: Tree,
+    labels: tuple[Fraction, ...],
+    fixed: dict[str, Fraction],
+    ranged: bool,
+    between: bool,
 ) -> None:
     """What floats do is a question to the compiled steps, which need no analysis; an undefined loss has no answer."""
     domain = decision.findings.get("domain")
@@ -76,7 +81,7 @@ def _judge_floats(
     elif domain is None or domain.status != REFUTED:
         from lossdsl.prover.floats import float_safe
 
-        decision.findings["float_safe"] = float_safe(tree, labels, fixed)
+        decision.findings["float_safe"] = float_safe(tree, labels, fixed, between)
 
 
 def _soften(decision: Decision, tree: Tree, fixed: dict[str, Fraction], budget: Budget, ranged: bool) -> None:

@@ -248,6 +248,8 @@ class _Largest:
         for value in ends:
             assert value is not None
             self.seen(abs(value[0]))
+        if bound > self.best * (1 + TOLERANCE):
+            return bound  # the tangent is not yet the one where it turns: nearer to that place it will be
         self.floor = max(self.floor, bound)
         return 0.0
 

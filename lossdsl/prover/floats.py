@@ -1,8 +1,9 @@
 """Whether 32-bit arithmetic stays finite: running error bounds over boxes of inputs, all boxes of a round at once.
 
 Judged is the compiled Program, value and slope, at every float32 pred in [0, 1] (projected as the compiled losses do)
-and every float32 score in [-100, 100]. Each step is an interval in double precision, widened by far more than the
-rounding of a float32 step, so that it holds whatever the machine computes; a sample of single inputs refutes.
+and every float32 score in [-100, 100], at single labels or at all in [0, 1]. Each step is an interval in double
+precision, widened by far more than the rounding of a float32 step, so that it holds whatever the machine computes; a
+sample of single inputs refutes.
 """
 
 from __future__ import annotations
@@ -31,25 +32,31 @@ ULPS = 2.0**-20
 SUBNORMAL = 2.0**-148
 ROUNDS = 5
 FIRST, AGAIN = 256, 16
+LABELS = 16
+"""Into how many parts the labels between 0 and 1 are cut at first; each round halves them."""
 MAX_LEFT = 4096
+SOFT = (*(Fraction(k, 8) for k in range(1, 8)), Fraction(1, 3), Fraction(1, 32), Fraction(31, 32))
 METHOD = "running error bounds on float32 steps"
 
 
-def float_safe(tree: Tree, labels: tuple[Fraction, ...], parameters: dict[str, Fraction]) -> Finding:
-    """Finite value and slope at every float32 pred in [0, 1] and score in [-100, 100]."""
+def float_safe(
+    tree: Tree, labels: tuple[Fraction, ...], parameters: dict[str, Fraction], between: bool = False
+) -> Finding:
+    """Finite value and slope at every float32 pred in [0, 1] and score in [-100, 100]; `between`, at all labels too."""
     axes = ("score",) if "score" in names(tree.root) else ("pred", "score")
     for axis in axes:
         try:
             program = lower(tree, axis)  # type: ignore[arg-type]
         except LossError as error:
             return Finding("float_safe", UNDECIDED, f"cannot be compiled: {error}")
-        for label in labels:
+        for label in (*labels, *SOFT) if between else labels:
             place = _refute(program, float(label))
             if place is not None:
                 return _overflow(axis, label, place, parameters)
-            left = _prove(program, float(label))
+        for first, last in [(Fraction(0), Fraction(1))] if between else [(label, label) for label in labels]:
+            left = _prove(program, float(first), float(last))
             if left is not None:
-                where = f"at label {label} near {axis} = {left:.6g}"
+                where = f"at label {left[1]:.3g} near {axis} = {left[0]:.6g}"
                 return Finding("float_safe", UNDECIDED, f"whether float32 stays finite {where}", method=METHOD)
     return Finding("float_safe", PROVED, "value and slope stay finite in float32", False, "[0, 1]", METHOD)
 
@@ -89,30 +96,46 @@ def _refute(program: Program, label: float) -> tuple[float, float, float] | None
     return float(x[i]), float(value[i]), float(slope[i])
 
 
-def _prove(program: Program, label: float) -> float | None:
-    """None if value and slope stay finite for all inputs, else a place where that is not shown."""
+def _prove(program: Program, first: float, last: float) -> tuple[float, float] | None:
+    """None if value and slope stay finite for all inputs and labels, else a place and label where that is not shown."""
     if program.axis == "score":
         edges = np.linspace(-100, 100, FIRST + 1)
     else:
         half = np.geomspace(TINY, 0.5, FIRST // 2 + 1)
         other = 1 - np.geomspace(2.0**-24, 0.5, FIRST // 2 + 1)
         edges = np.unique(np.concatenate([half, other]))
-    low, high = edges[:-1], edges[1:]
+    x, label = (edges[:-1], edges[1:]), _parts(np.array([first]), np.array([last]), LABELS if first < last else 1)
+    x, label = _each(x, label)
     for _ in range(ROUNDS):
-        bad = _may_fail(program, low, high, label)
+        bad = _may_fail(program, *x, label)
         if not bad.any():
             return None
-        low, high = low[bad], high[bad]
-        if len(low) * AGAIN > MAX_LEFT:
+        low, high, least, most = x[0][bad], x[1][bad], label[0][bad], label[1][bad]
+        times = 2 if first < last else 1
+        if len(low) * AGAIN * times > MAX_LEFT * times * times:
             break
-        share = np.linspace(0, 1, AGAIN + 1)
-        cuts = low[:, None] + (high - low)[:, None] * share
-        cuts[:, -1] = high
-        low, high = cuts[:, :-1].ravel(), cuts[:, 1:].ravel()
-    return float(low[0])
+        x = _parts(low, high, AGAIN)
+        label = np.repeat(least, AGAIN), np.repeat(most, AGAIN)
+        if times > 1:
+            x = np.repeat(x[0], times), np.repeat(x[1], times)
+            label = _parts(*label, times)
+    return float(low[0]), float(least[0])
 
 
-def _may_fail(program: Program, low: Array, high: Array, label: float) -> Any:
+def _parts(low: Array, high: Array, count: int) -> tuple[Array, Array]:
+    """Each interval cut into so many, one after another."""
+    cuts = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, count + 1)
+    cuts[:, -1] = high
+    return cuts[:, :-1].ravel(), cuts[:, 1:].ravel()
+
+
+def _each(x: tuple[Array, Array], label: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Every box of x with every box of labels."""
+    m, n = len(x[0]), len(label[0])
+    return (np.repeat(x[0], n), np.repeat(x[1], n)), (np.tile(label[0], m), np.tile(label[1], m))
+
+
+def _may_fail(program: Program, low: Array, high: Array, label: tuple[Array, Array]) -> Any:
     none = np.zeros(low.shape, dtype=bool)
     boxes: list[Box] = []
     with np.errstate(all="ignore"):
@@ -121,8 +144,7 @@ def _may_fail(program: Program, low: Array, high: Array, label: float) -> Any:
                 c = np.full(low.shape, float(np.float32(number)))
                 boxes.append((c, c, none))
             elif step.op == "input":
-                c = np.full(low.shape, label)
-                boxes.append((c, c, none) if step.name == "label" else (low, high, none))
+                boxes.append((*label, none) if step.name == "label" else (low, high, none))
             elif step.op == "parameter":
                 return ~none
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 
 from flint import arb, fmpq
@@ -293,8 +294,16 @@ def _steep(analysis: Analysis, side: Side, slope: Element, high: bool, parameter
 
 
 def _rounded(bound: float) -> str:
-    """A bound in five digits; up to the last of them it is the least one."""
-    return f"{bound:.5g}"
+    """A bound in five digits, the last of them rounded up, for the nearest number may be none.
+
+    >>> from lossdsl.prover.shape import _rounded
+    >>> _rounded(0.25), _rounded(1.0 + 2e-16), _rounded(1000025.6), _rounded(0.0)
+    ('0.25', '1', '1.0001e+06', '0')
+    """
+    near = Decimal(f"{bound:.5g}")
+    if near < Decimal(bound) * (1 - Decimal("1e-12")):  # what the last bit of a float may be off counts as exact
+        near = Decimal(bound).normalize(Context(prec=5, rounding=ROUND_CEILING))
+    return f"{float(near):.5g}"
 
 
 # -- where learning stops ------------------------------------------------------------------------------------------

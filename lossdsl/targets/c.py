@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from lossdsl.formula import Formula
 from lossdsl.targets.listing import NOTE, arguments, function_name, listed, programs
 
@@ -72,7 +74,9 @@ def source(formula: Formula, pairwise: bool = False) -> str:
         for name, body in _HELPERS.items()
         if f"lossdsl_{name}(" in text
     ]
-    guard = f"LOSSDSL_LOSS_{(formula.name or 'loss').upper()}_H"
+    # Of another loss by the same name, a compiler is to say that it is there twice; it must not be left out in silence.
+    digest = sha256(f"{formula} {pairwise}".encode()).hexdigest()[:16].upper()
+    guard = f"LOSSDSL_LOSS_{(formula.name or 'loss').upper()}_{digest}_H"
     # `*/` cannot occur: a formula has no comment, and `*` is never followed by `/`
     title = f"/* Loss: {formula}\n * {NOTE} */"
     return "\n\n".join([title, f"#ifndef {guard}\n#define {guard}\n#include <math.h>", *helpers, text, "#endif"]) + "\n"

@@ -17,8 +17,12 @@ def source(formula: Formula, pairwise: bool = False) -> str:
     """
     from lossdsl.grammar.dialects import write
     from lossdsl.grammar.tree import Name, Tree, names
+    from lossdsl.pair import paired
 
-    axis = "score" if pairwise or "score" in names(formula.tree.root) else "pred"
+    if pairwise:
+        # The loss of the pair itself, in the difference of the scores.
+        formula = Formula.from_tree(paired(formula.tree, in_score=True))
+    axis = "score" if "score" in names(formula.tree.root) else "pred"
     variable = write(Tree(Name(axis)), "latex")
     slope = write(formula.slope_tree, "latex")
     return (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lossdsl.equivalence import equivalent, slope_key
+from lossdsl.formula import parse
+from lossdsl.lowering import lower
+from lossdsl.targets.numpy import evaluate
 
 SAME = [
     ("pred*label", "label*pred"), ("(label-pred)^2", "2*(pred-label)^2 + label"), ("log(1/pred)", "-log(pred)"),
@@ -38,3 +42,23 @@ def test_what_is_undefined_has_no_key() -> None:
     assert slope_key("log(pred-0.5)") is None
     assert equivalent("log(pred-0.5)", "2*log(pred-0.5)") is None
     assert equivalent("log(pred-0.5)", "log(pred-0.5)") is True
+
+
+PAIRS = [
+    ("bpr", "bce", True), ("-label*logsigmoid(score)", "bce", True), ("mse", "(1-pred)^2", True),
+    ("hinge", "relu(1-score)", True), ("-label*log(pred)", "-(1-label)*log(1-pred)", True),
+    ("bce", "2*bce + label", True), ("bpr", "mse", False), ("focal", "bce", False),
+    ("exponential", "exp(-2*score)", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b", "same"), PAIRS)
+def test_as_pairs_the_loss_of_the_pair_counts(a: str, b: str, same: bool) -> None:
+    first, second = (
+        parse(text) if text != "2*bce + label" else parse(f"2*({parse('bce')}) + label") for text in (a, b)
+    )
+    assert equivalent(first, second, pairwise=True) is equivalent(second, first, pairwise=True) is same
+    score = np.linspace(-3.9, 0.9, 33)
+    slopes = [evaluate(lower(one, "score", pairwise=True), score, np.ones(33))[1] for one in (first, second)]
+    ratio = slopes[0] / slopes[1]
+    assert bool(np.ptp(ratio) < 1e-9) is same

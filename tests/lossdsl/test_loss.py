@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lossdsl.errors import LossError
-from lossdsl.formula import Formula
+from lossdsl.formula import Formula, parse
 from lossdsl.loss import Loss, compile
 from lossdsl.paths import KernelPath, ScriptPath
 from lossdsl.testing import formulas
@@ -414,6 +414,19 @@ def test_params_change_the_formula() -> None:
     score, label = batch(8)
     torch.testing.assert_close(loss(score=score, label=label), compile("bce")(score=score, label=label))
     assert "gamma = 0" in str(loss.formula)
+
+
+def test_a_loss_that_says_it_is_one_of_pairs_shares_nothing_with_one_that_does_not() -> None:
+    """The two are equal as formulas, which is what the cache goes by."""
+    plain, pairs = parse("-logsigmoid(score)"), parse("bpr")
+    assert plain == pairs and pairs.pairwise and not plain.pairwise
+    score, label = batch(8)
+    for order in ((plain, pairs), (pairs, plain)):
+        made = {one.pairwise: compile(one, reduction="none", params={}) for one in order}
+        torch.testing.assert_close(made[True](score=score), made[False](score=score, label=label))
+    Loss(parse("bpr"))
+    with pytest.raises(LossError, match="invalid"):
+        Loss(plain)
 
 
 def test_second_call_shares_what_is_compiled() -> None:

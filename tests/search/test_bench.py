@@ -11,7 +11,7 @@ import pytest
 
 from lossdsl.formula import parse
 from lossdsl.recsys.data import load
-from lossdsl.recsys.dataset import Dataset, Rows
+from lossdsl.recsys.dataset import Columns, Dataset, Rows, from_columns
 from lossdsl.recsys.objective import Objective
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search.bench import YARDSTICK, Bench, Fit, Job, few_users, some_users
@@ -140,6 +140,27 @@ def test_ranknet_is_measured_per_user_with_sampled_negatives(data: Dataset) -> N
     bench = Bench(data, settings)
     assert bench.metric == "gauc" and len(bench.evaluations[0]) == 11 * len(data.validation)
     assert 0.3 < bench.run(Job("-logsigmoid(score)", (1e-5,), (0,))).reward < 1
+
+
+def test_a_model_of_pairs_has_the_batch_of_its_settings(data: Dataset) -> None:
+    settings = tuned(for_model(Settings(), "ranknet"), "training.layers=[8]")
+    for chosen, size in ((settings, 128), (tuned(settings, "training.batch_size=64"), 64), (tuned(Settings()), 512)):
+        assert Bench(data, chosen).recommender.batch_size == size
+
+
+def test_few_users_without_a_pair_do_not_stop_what_is_compiled_beforehand() -> None:
+    """Most users like everything, so the handful that warms up has no pair; the others do."""
+    rng = np.random.default_rng(0)
+    user, item = np.repeat(np.arange(60), 150), np.tile(np.arange(150), 60)
+    label = np.where(user < 50, 1, rng.integers(0, 2, len(user)))
+    rows = Columns(user, item, label)
+    cut = np.minimum(item // 50, 2)
+    mixed = from_columns("mixed", *(rows.take(cut == k) for k in range(3)))
+    settings = tuned(for_model(Settings(), "ranknet"), "training.layers=[4]", "training.dim=2")
+    bench = Bench(mixed, settings)
+    drawn = some_users(bench.train, 100, 0)
+    assert set(drawn.label.tolist()) == {1.0}
+    bench.warm()
 
 
 def test_drawn_users_come_whole(data: Dataset) -> None:

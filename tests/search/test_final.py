@@ -18,7 +18,7 @@ from lossdsl.recsys.dataset import Columns, Dataset, Rows, from_columns
 from lossdsl.recsys.trainer import Trainer
 from lossdsl.search import final
 from lossdsl.search.bench import Bench
-from lossdsl.search.final import FinalTest, fresh_seeds
+from lossdsl.search.final import FinalTest, fresh_seeds, patience_of
 from lossdsl.search.presets import for_model, for_task
 from lossdsl.search.session import search
 from lossdsl.search.settings import Settings
@@ -200,6 +200,12 @@ def test_items_that_only_the_test_has_are_not_ranked_for_validation(kind: str, d
         ids = zip(one.user_ids[rows.user].tolist(), one.item_ids[rows.item].tolist(), rows.label.tolist())
         ranked.append(list(ids))
     assert more.items > fewer.items and ranked[0] == ranked[1]
+
+
+@pytest.mark.parametrize(("own", "more", "found"), [(3, 15, 15), (20, 15, 20), (3, 0, 0), (0, 15, 0)])
+def test_a_patience_of_nought_means_never(own: int, more: int, found: int) -> None:
+    settings = tuned(Settings(), f"training.patience={own}", f"training.test_patience={more}")
+    assert patience_of(settings)[1] == found
 
 
 def test_the_test_goes_on_for_longer_than_the_search_and_counts_what_was_not_through(data: Dataset) -> None:

@@ -53,6 +53,20 @@ def test_trials_that_no_state_knows_are_cut_off(tmp_path: Path) -> None:
     assert [t.number for t in read_trials(tmp_path)] == [1, 2]
 
 
+def test_what_is_amended_stands_in_the_state_and_cuts_at_the_same_place(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path, "") as ledger:
+        ledger.amend({"finals": []})  # before there is a state: nothing
+        ledger.append(trial(1))
+        ledger.save({"a": np.arange(3)}, {"number": 1, "finals": []})
+        ledger.append(trial(2))
+        ledger.amend({"finals": [7]})
+    with Ledger.open(tmp_path) as ledger:
+        assert ledger.count() == 2
+        arrays, meta = ledger.load() or ({}, {})
+        assert arrays["a"].tolist() == [0, 1, 2] and meta == {"number": 1, "finals": [7]}
+        assert ledger.count() == 1
+
+
 def test_without_a_state_a_run_begins_again(tmp_path: Path) -> None:
     with Ledger.create(tmp_path, "") as ledger:
         ledger.append(trial(1))

@@ -25,7 +25,7 @@ from lossdsl.search.ledger import Trial, read_trials
 from lossdsl.search.presets import preset
 from lossdsl.search.session import announced, search
 from lossdsl.search.settings import Settings
-from lossdsl.search.toml import assign
+from lossdsl.search.toml import assign, read_file
 from tests.search.conftest import timeless
 
 
@@ -121,6 +121,24 @@ def test_a_smaller_budget_throws_nothing_away(run: Path, tmp_path: Path, data: D
     with pytest.raises(LossError, match="has 120 trials already; give it a --budget of more than that"):
         search(run_dir=path, data=data, budget="100trials", resume=True)
     assert {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
+
+
+def test_a_budget_of_rows_below_what_was_used_is_refused(run: Path, data: Dataset) -> None:
+    with pytest.raises(LossError, match="has trained on [0-9,]+ rows already; give it a --budget of more than that"):
+        search(run_dir=run, data=data, budget="1000rows", resume=True)
+
+
+def test_a_resume_without_time_loses_no_trial_and_no_rank(tmp_path: Path, data: Dataset) -> None:
+    path = tmp_path / "run"
+    whole = search(small(seed=3), run_dir=path, data=data, budget="110trials")
+    before = trials(path)
+    again = search(run_dir=path, data=data, budget="0.001s", resume=True)
+    assert same(trials(path)[:110], before)
+    assert whole.best is not None and again.best is not None
+    assert {key: again.best[key] for key in ("number", "formula", "final", "front")} == {
+        key: whole.best[key] for key in ("number", "formula", "final", "front")
+    }
+    assert read_file(path / "config.toml").budget == "0.001s"  # what the next resume goes by
 
 
 def test_what_trains_when_the_time_ends_is_no_trial(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lossdsl.errors import LossError
 from lossdsl.search.presets import for_model, preset
@@ -13,6 +15,26 @@ from lossdsl.search.toml import assign, read, write
 @pytest.mark.parametrize("settings", [Settings(), preset("autolossgen"), for_model(Settings(), "ranknet")])
 def test_what_is_written_reads_back(settings: Settings) -> None:
     assert read(write(settings), Settings(), "text") == settings
+
+
+@given(st.text())
+def test_any_text_is_read_back_or_refused(text: str) -> None:
+    settings = Settings(data=text)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        with pytest.raises(LossError, match="cannot be written so"):
+            write(settings)
+    else:
+        assert read(write(settings), Settings(), "text") == settings
+
+
+@pytest.mark.parametrize("text", ["/data/📁/ratings.csv", "a\x7fb", 'quote " and \\', "\x00\t\r\n", "\u2028"])
+def test_awkward_names_are_read_back(text: str) -> None:
+    assert read(write(Settings(data=text)), Settings(), "text").data == text
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(LossError, match="settings are kept as UTF-8, and 'x.udcff' cannot be written so"):
+        write(Settings(data="x\udcff"))
 
 
 def test_one_value_is_set() -> None:

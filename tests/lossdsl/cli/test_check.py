@@ -115,6 +115,11 @@ def test_fail_on_and_exit_zero() -> None:
     assert code(run("pred*label", "--exit-zero")) == 0
 
 
+def test_concise_counts_the_lines_of_what_was_pasted() -> None:
+    lines = run("-label*log(pred)\n - (1-label)*\n log(1-prde)", "--format", "concise").output.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("<argument>:3:8: error LD003")
+
+
 def test_concise_and_github_name_the_place(tmp_path: Path) -> None:
     file = tmp_path / "a,b.txt"
     file.write_text("bce\npred*label\nlog(\n")

@@ -105,6 +105,8 @@ WRONG = {
     ("--loss", "bce", *QUICK, "--folds"): (2, "--folds: demo has none"),
     ("--loss", "bce", *QUICK, "--plot", "x.gif"): (2, "a picture is .svg, .png, .pdf, not `x.gif`"),
     ("--loss", "bce", *QUICK, "--lrs", "0.1"): (2, "go together"),
+    ("--loss", "bce", *QUICK, "--lr", "0.1"): (2, "--lr is tuned here; give the values to try with --lrs and --l2s"),
+    ("--loss", "bce", *QUICK, "--l2", "0.1"): (2, "--l2 is tuned here"),
     ("--loss", "bce", *QUICK, "--run-dir", ""): (2, "an empty name is no folder"),
     ("--loss", "bce", *QUICK, "--lrs", "0.1", "--l2s", "0,x"): (2, "numbers with commas"),
     ("--loss", "bce", *QUICK, "--lrs", "0.1", "--l2s", "0,1e-4"): (2, "at least 12 points"),
@@ -123,7 +125,7 @@ WRONG = {
         "0",
     ): (
         1,
-        "blew up with every seed: a parameter",
+        "stopped with every seed: a parameter",
     ),
 }
 

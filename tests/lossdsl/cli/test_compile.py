@@ -70,4 +70,8 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bce", "--to", "torchscript") == 2
     assert run("bce", "--to", "fortran") == 2
     assert run("bce", "--to", "c", "--axis", "pred") == 2
+    assert run("bce", "--to", "numpy", "--reduction", "sum") == 2
+    assert "--reduction belongs to --to torchscript and export" in capsys.readouterr().err
+    assert run("bce", "--to", "torchscript", "-o", str(tmp_path / "no" / "such" / "folder.pt")) == 2
+    assert "folder.pt: no such file or directory" in capsys.readouterr().err
     assert run("bce", "--to", "c", "-o", str(tmp_path / "no" / "such" / "folder.h")) == 2

@@ -26,12 +26,7 @@ def test_exit_code(first: str, second: str, code: int) -> None:
     assert result.return_value == code
 
 
-def test_undecided_says_why() -> None:
-    """A formula without label counts at label 1 alone, one with a label at both: nothing is compared then."""
-    apart = CliRunner().invoke(command, ["--pairwise", "-logsigmoid(score)", "bce"], standalone_mode=False)
-    assert apart.return_value == 3
-    assert apart.output.splitlines()[-1] == (
-        "undecided: one has a label and the other has none, so as pairs they are read at different labels"
-    )
-    same = CliRunner().invoke(command, ["--pairwise", "bce", "bce"], standalone_mode=False)
-    assert same.return_value == 0 and same.output.splitlines()[-1].startswith("same")
+def test_pairs_are_compared_as_what_is_trained() -> None:
+    for second, code, word in (("bce", 0, "same"), ("mse", 1, "different"), ("log(pred-0.5)", 3, "undecided")):
+        result = CliRunner().invoke(command, ["--pairwise", "-logsigmoid(score)", second], standalone_mode=False)
+        assert result.return_value == code and result.output.splitlines()[-1].startswith(word)

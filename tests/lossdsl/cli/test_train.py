@@ -160,7 +160,11 @@ def test_an_explosion_is_a_finding_with_a_reason(capsys: pytest.CaptureFixture[s
 WRONG = {
     ("--data", "demo"): "give a loss with --loss",
     ("--loss", "bce", "--data", "nowhere"): "no such data",
-    ("--loss", "bce", "--data", "demo", "--layers", "8,x"): "whole numbers with commas",
+    ("--loss", "bce", "--data", "demo", "--model", "ranknet", "--layers", "8,x"): "whole numbers with commas",
+    ("--loss", "bce", "--data", "demo", "--layers", "8"): "--layers belongs to --model deepmodel and ranknet",
+    ("--loss", "bce", "--data", "demo", "--dropout", "0.5"): "--dropout belongs to --model deepmodel and ranknet",
+    ("--loss", "bce", "--data", "demo", "--train-neg", "9"): "--train-neg belongs to --task implicit",
+    ("--loss", "bce", "--data", "demo", "--train-sampler", "uniform"): "--train-sampler belongs to --task implicit",
     ("--loss", "bce", "--data", "demo", "--lr", "-1"): "lr has to be above 0",
     ("--loss", "bce", "--data", "demo", "--metric", "acu"): "no metric is called `acu`",
     ("--loss", "bce", "--data", "demo", "--engine", "fused", "--device", "cuda"): "the fused engine does not apply",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from lossdsl.checking import check
+from lossdsl.lowering import lower
 from lossdsl.report import Report
+from lossdsl.targets.numpy import evaluate
 
 EPS = "where eps = 1e-6"
 BOOSTING = "label*sqrt((1-pred)/pred) + (1-label)*sqrt(pred/(1-pred))"
@@ -81,6 +84,26 @@ def test_largest_slopes(text: str) -> None:
     in_score, in_pred = BOUNDS[text]
     assert float(words[2].split()[0]) == pytest.approx(in_pred, rel=1e-3)
     assert in_score is None or float(words[1].split()[0]) == pytest.approx(in_score, rel=1e-3)
+
+
+STEEP = [
+    "exp(-10*pred)*label + exp(-10*(1-pred))*(1-label)", "exp(-6*pred)*label + exp(-6*(1-pred))*(1-label)",
+    "exp(-3*pred)*label + (1-label)*exp(3*pred)", "(label-pred)^2*exp(abs(label-pred))", "focal",
+    "focal where gamma = 1", "-label*log(1e-10+pred) - (1-label)*log(1e-10+1-pred)", "maxr",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STEEP)
+def test_no_slope_is_beyond_the_bound_and_one_is_near_it(text: str) -> None:
+    words = check(text, timeout=None).properties["bounded_gradient"].detail.split("within ")
+    in_score, in_pred = float(words[1].split()[0]), float(words[2].split()[0])
+    score, pred = np.linspace(-30, 30, 60_001), np.linspace(1e-6, 1 - 1e-6, 9_999)
+    for program, places, bound in (
+        (lower(text, "score"), score, in_score),
+        (lower(text, "pred"), np.concatenate([np.geomspace(1e-6, 0.5), pred]), in_pred),
+    ):
+        slopes = [np.abs(evaluate(program, places, np.full(places.shape, label))[1]).max() for label in (0.0, 1.0)]
+        assert max(slopes) <= bound * (1 + 1e-12) and bound < max(slopes) * (1 + 3e-4)
 
 
 def test_false_anywhere_on_the_open_interval_is_refuted_there() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -185,6 +186,31 @@ def test_python_source_gives_infinity_where_python_would_raise() -> None:
     assert math.isnan(function(-1.0)[0])
     value, slope = function(0.0)
     assert math.isnan(value) or math.isinf(value)
+
+
+@pytest.mark.parametrize("text", ["(label-pred)^2", "-log(pred)", "-logsigmoid(score)", "hinge"])
+def test_latex_of_a_pair_is_in_the_difference_of_its_scores(text: str) -> None:
+    loss = parse(text)
+    written = latex.source(loss, pairwise=True)
+    assert (
+        r"\frac{\partial L}{\partial s}" in written
+        and r"\hat{y}" not in written
+        and "y" not in re.sub(r"\\\w+", "", written)
+    )
+    # What stands there is read back, and has the values of what is trained.
+    back = parse(written.split("L &= ")[1].split(r" \\")[0], "latex")
+    ours, trained = (
+        evaluate(lower(one, "score", pairwise=True), np.array(SCORES), np.ones(len(SCORES)))[0] for one in (back, loss)
+    )
+    np.testing.assert_allclose(ours, trained, rtol=1e-9)
+
+
+def test_c_headers_of_two_losses_of_one_name_are_no_twins() -> None:
+    losses = ("focal where gamma = 1", "focal where gamma = 4", "pred", "pred^2")
+    texts = [c.source(parse(text), pairwise) for text in losses for pairwise in (False, True)]
+    guards = {text.split("#ifndef LOSSDSL_LOSS_")[1].split()[0] for text in texts}
+    assert len(guards) == 8
+    assert c.source(parse("mse")) == c.source(parse("mse"))
 
 
 def test_latex_shows_formula_and_slope() -> None:
