@@ -136,8 +136,14 @@ class Slopes:
         if t[0] is not None:
             less = b.constant(n - 1) if n is not None else b.emit("sub", a[1], b.constant(1))
             result = self._mul(b.emit("mul", a[1], b.emit("pow", a[0], less)), t[0])
-        if t[1] is not None:
-            result = self._add(result, self._mul(b.emit("mul", number, b.emit("log", a[0])), t[1]))
+        base = b.constant_of(a[0])
+        if t[1] is not None and base != 0:
+            by_exponent = b.emit("mul", number, b.emit("log", a[0]))
+            if base is None:
+                # A base of 0 stays 0 whatever the exponent, such as label^pred at label 0, where 0*log(0) would be NaN.
+                zero = b.constant(0)
+                by_exponent = b.emit("select", b.emit("eq", a[0], zero), zero, by_exponent)
+            result = self._add(result, self._mul(by_exponent, t[1]))
         return result
 
     def _extreme(self, order: str, a: tuple[int, ...], t: list[int | None]) -> int | None:

@@ -14,7 +14,7 @@ from lossdsl.errors import LossError
 from lossdsl.formula import Formula, parse
 from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree
 from lossdsl.lowering import LoweringError, lower
-from lossdsl.program import ARITY, Program, reachable
+from lossdsl.program import ARITY, Axis, Program, reachable
 from lossdsl.targets.numpy import evaluate
 from lossdsl.testing import formulas
 
@@ -92,6 +92,14 @@ def test_residuals_keep_their_digits(text: str) -> None:
     value, slope = evaluate(lower(text), np.array([40.0, -40.0]), np.array([1.0, 0.0]))
     q = np.exp(-40.0)
     assert np.allclose(value, q**2, rtol=1e-12) and np.allclose(slope, [-2 * q**2, 2 * q**2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", ["pred", "score"])
+def test_a_base_of_nought_has_no_slope_whatever_its_exponent(axis: Axis) -> None:
+    for text, slopes in (("label^pred", [0.0, 0.0]), ("0^pred", [0.0, 0.0]), ("(2*label)^pred", [0.0, None])):
+        value, slope = evaluate(lower(text, axis), np.array([0.25, 0.75]), np.array([0.0, 1.0]))
+        assert np.isfinite(value).all() and np.isfinite(slope).all()
+        assert all(wanted is None or found == wanted for found, wanted in zip(slope, slopes))
 
 
 def test_integer_powers_are_products_and_others_are_not() -> None:
