@@ -24,7 +24,7 @@ def split_where(source: str) -> int:
     >>> split_where("x^g where g = 2"), split_where("np.where(c, a, b)")
     (4, 17)
     """
-    found = [m.start() for m in re.finditer(r"(?<![\w.\\{])where(?!\s*[(\w]*\()\b", source)]
+    found = [m.start() for m in re.finditer(r"(?<![\w.\\{])where(?!\s*[(\w]*\()(?!\s*=)\b", source)]
     return found[-1] if found else len(source)
 
 

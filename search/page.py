@@ -66,11 +66,16 @@ def report(run_dir: Path | str) -> str:
     return page(f"Search on {settings.data} with {settings.model}", "".join([*about_best, *pictures, *rest]))
 
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
 def page(title: str, body: str) -> str:
     """A whole page around a body."""
     name = escape(title)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        # Whatever a run directory of somebody else holds, nothing of it is to run.
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{name}</title><style>{STYLE}</style></head><body><main><h1>{name}</h1>{body}</main></body></html>\n"
     )
@@ -107,7 +112,7 @@ def _result(best: dict[str, Any] | None, unended: bool) -> str:
     if best is None:
         return '<p class="quiet">No loss was proved valid in this run.</p>'
     formula = f'<p class="formula">{escape(best["formula"])}</p>'
-    words = f"<p>{best['verdict']}, {best['nodes']} nodes, found as trial {best['number']}. "
+    words = f"<p>{escape(best['verdict'])}, {best['nodes']} nodes, found as trial {best['number']}. "
     words += (
         "The search started from known losses.</p>" if best["seeded"] else "No known loss was in its beginning.</p>"
     )

@@ -33,8 +33,10 @@ _VALUE = re.compile(
     r"\s*=\s*-?[0-9.]+(?:[eE]-?[0-9]+|/[0-9]+)?\s*",
     re.ASCII,
 )
+_LOGIT_NOTE = "pred is read as a probability here; if yours is a logit, call it score"
 _CLOSING = " \t\r\n.$"
 _FONT = re.compile(r"\\(?:mathrm|operatorname|mathit|text)\s*\{((?:\w|\\_)+)\}")
+_ASIDE = re.compile(r"\#[^\n]*|\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3}|'[^'\n]*'|\"[^\"\n]*\"")
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -144,8 +146,9 @@ def _automatic(text: str) -> Parsed:
         raise
 
 
-def _where(text: str) -> tuple[int, tuple[Binding, ...]]:
-    end = split_where(text)
+def _where(text: str, code: bool) -> tuple[int, tuple[Binding, ...]]:
+    """The end of the body and its bindings; of code, a comment or a text that has the word `where` says nothing."""
+    end = split_where(_ASIDE.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text) if code else text)
     return end, read_where_at(text, end)
 
 
@@ -186,11 +189,18 @@ def _unfont(match: re.Match[str]) -> str:
 
 
 def _other(text: str, dialect: str) -> Parsed:
-    from lossdsl.grammar.dialects.meaning import is_pair_name, pair_differences, refuse_ambiguous, strip_reductions
+    from lossdsl.grammar.dialects.meaning import (
+        is_pair_name,
+        pair_differences,
+        refuse_ambiguous,
+        refuse_p_as_power,
+        squashed,
+        strip_reductions,
+    )
     from lossdsl.grammar.dialects.scan import Mark
     from lossdsl.grammar.dialects.shares import read_shares
 
-    end, where = _latex_where(text) if dialect == "latex" else _where(text)
+    end, where = _latex_where(text) if dialect == "latex" else _where(text, dialect == "python")
     defined = [b.name for b in where]
     notes: list[str]
     members: dict[str, tuple[str, int]] | None = None
@@ -213,6 +223,7 @@ def _other(text: str, dialect: str) -> Parsed:
         root, notes, members = latex.read_root(text, end, frozenset(defined))
     check_size(root, text)  # before anything compares parts with each other
     mark = Mark(text)
+    refuse_p_as_power(root, mark)  # while every name still stands at its own place
     root, reduction = strip_reductions(root, mark, defined)
     if reduction is not None:
         notes.append(f"the {reduction} over the batch is dropped: a formula is the loss of one prediction")
@@ -224,4 +235,7 @@ def _other(text: str, dialect: str) -> Parsed:
     if difference is not None:
         notes.append(f"{difference} is read as score, the loss as pairwise")
     refuse_ambiguous(root, mark, defined)
-    return Parsed(finish(root, where, text), pairwise=difference is not None, notes=tuple(notes))
+    tree = finish(root, where, text)
+    if squashed(tree.root) and not any("is read as a probability here" in note for note in notes):
+        notes.append(_LOGIT_NOTE)
+    return Parsed(tree, pairwise=difference is not None, notes=tuple(notes))

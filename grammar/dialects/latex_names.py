@@ -17,7 +17,8 @@ from lossdsl.grammar.tree import VARIABLES, Apply, Name, Node, Number, walk
 _HATTED = {"y": "pred", "p": "pred", "s": "score", "x": "score", "z": "score", "r": "score", "f": "score"}
 # Letters whose indices say which prediction is meant. With two indices that differ, they are a pair's scores.
 _INDEXED = frozenset("y p s x f z r score pred label".split())
-_RANKED = frozenset("s x f z r score".split()) | {f"hat {letter}" for letter in "yxzrsf"}
+_CALLED = frozenset(("call f", "call s"))  # f(x) and s(x), the model's score of an item
+_RANKED = frozenset("s x f z r score".split()) | {f"hat {letter}" for letter in "yxzrsf"} | _CALLED
 # An index of these letters counts predictions, users or items. Any other, as in p_m, means something.
 _COUNTING = frozenset("bdijklnuv")
 _PAIRED = frozenset(
@@ -59,9 +60,14 @@ class Names(Cursor):
             self.need("}", "the hat's letter") if self.hat_braced else None
         index = self.index(base)
         span = self.since(start)
-        if hat is None and base in ("f", "s") and self.is_model_call(base):
-            self.notes.append(f"`{self.source[start.start : self.tokens[self.place - 1].end]}` is read as score")
-            return Name("score", span=self.since(start))
+        if hat is None and base in ("f", "s") and (inner := self.model_call(base)) is not None:
+            inner = inner or (index if counts(index) or index in ("plus", "minus") else "")
+            if not inner:
+                self.notes.append(f"`{self.source[start.start : self.tokens[self.place - 1].end]}` is read as score")
+                return Name("score", span=self.since(start))
+            raw = f"call {base} {inner}"
+            self.indexed[raw] = (f"call {base}", inner)
+            return Name(raw, span=self.since(start))
         if index and f"{base}_{index}" in self.defined:
             return Name(f"{base}_{index}", span=span)
         if index == "t" and base in ("p", "alpha") and (base in self.defined) == (base == "alpha"):
@@ -126,18 +132,18 @@ class Names(Cursor):
                 parts.append(token.text)
         return "".join(parts)
 
-    def is_model_call(self, base: str) -> bool:
-        """`f(x)` is the model's score, unless `where` gives x a value."""
+    def model_call(self, base: str) -> str | None:
+        """`f(x_i)` is the model's score, unless `where` gives x a value: the index of x, which may be empty."""
         if not self.sees("(") or self.peek().text != "x" or "x" in self.defined or base in self.defined:
-            return False
+            return None
         place = self.place
         self.take()
         self.take()
-        self.index("x")
+        index = self.index("x")
         if self.eat(")"):
-            return True
+            return index
         self.place = place
-        return False
+        return None
 
     def by_label(self, node: Node, base: str, span: Span) -> Node:
         self.notes.append(f"{base}_t is read as {base} where label is 1, as 1-{base} where it is 0")
@@ -155,7 +161,9 @@ class Names(Cursor):
         plain: dict[str, str] = {}
         for raw, (base, index) in self.indexed.items():
             letter = base.removeprefix("hat ")
-            if len(indices[base]) == 1 and counts(index):
+            if len(indices[base]) == 1 and base in _CALLED:
+                plain[raw] = "score"
+            elif len(indices[base]) == 1 and counts(index):
                 meaning = _HATTED[letter] if base != letter else ALIASES.get(letter, letter)
                 plain[raw] = meaning
                 self.notes.append(f"the index of `{letter}_{index}` is dropped")
@@ -164,6 +172,8 @@ class Names(Cursor):
         new: dict[Node, Node] = {}
         for node in walk(root):
             if isinstance(node, Name) and node.name in plain:
+                if self.indexed[node.name][0] in _CALLED:
+                    self.notes.append(f"`{self.mark.shown(node)}` is read as score")
                 new[node] = Name(plain[node.name], span=node.span)
             elif isinstance(node, Name) and node.name in self.indexed and node.name not in pairs:
                 raise self.unclear(node, *self.indexed[node.name], len(indices[self.indexed[node.name][0]]))
@@ -178,7 +188,7 @@ class Names(Cursor):
 
     def unclear(self, node: Name, base: str, index: str, count: int) -> LossSyntaxError:
         """The error for an index that does not count predictions, or for two that make no pair."""
-        letter = base.removeprefix("hat ")
+        letter = base.removeprefix("hat ").removeprefix("call ")
         if count == 1:
             message = f"what the index of `{self.mark.shown(node)}` says is not clear"
             hint = "an index such as i is dropped; write out what any other stands for"

@@ -29,8 +29,10 @@ def compare(sign: str, left: Node, right: Node, place: Token | Node, mark: Mark,
         left, right = right, left
     if left == Name("label") and isinstance(right, Number) and right.value in (0, 1):
         op = "ge" if right.value == 1 else "le"
-        notes.append(f"label {sign} {right.value} is read by label {'>=' if op == 'ge' else '<='} {right.value}")
-        return apply(op if sign in ("=", "==") else _FLIPPED[op], left, right)
+        op = op if sign in ("=", "==") else _FLIPPED[op]
+        spelled = next(text for text, name in COMPARISONS.items() if name == op)
+        notes.append(f"label {sign} {right.value} is read by label {spelled} {right.value}")
+        return apply(op, left, right)
     hint = "only the label is compared so, with 0 or 1; for all else use < <= > >="
     if left == Name("label"):
         hint = "labels here are 0 and 1: where -1 is meant, write 0"
@@ -103,6 +105,33 @@ def refuse_ambiguous(root: Node, mark: Mark, constants: Iterable[str]) -> None:
     for node in walk(root):
         if isinstance(node, Name) and node.name in AMBIGUOUS and node.name not in fixed:
             raise mark.at("LD003", f"the name `{node.name}` has no value", node, WHICH)
+
+
+def refuse_p_as_power(root: Node, mark: Mark) -> None:
+    """Ask what `p` is in an exponent: the order of a norm, as a rule, and hardly the prediction."""
+    for node in walk(root):
+        if isinstance(node, Apply) and node.op == "pow" and isinstance(node.args[1], Name):
+            exponent = node.args[1]
+            if exponent.name == "pred" and mark.shown(exponent) == "p":
+                hint = "where p is a number, add `where p = 2`; where it is the prediction, write pred"
+                raise mark.at("LD003", "whether the power `p` is the prediction is not clear", exponent, hint)
+
+
+def squashed(root: Node) -> bool:
+    """Whether the prediction is taken for a logit somewhere, which many a project and paper calls by its name.
+
+    >>> from lossdsl.grammar.parser import read
+    >>> squashed(read("softplus(-pred)").tree.root), squashed(read("softplus(-score) + pred").tree.root)
+    (True, False)
+    """
+    pred = Name("pred")
+    signed = (pred, Apply("neg", (pred,)))
+    denominators = [Apply("add", (Number(Fraction(1)), Apply("exp", (one,)))) for one in signed]
+    return any(
+        node in denominators
+        or (isinstance(node, Apply) and node.op in ("sigmoid", "logsigmoid", "softplus") and node.args[0] in signed)
+        for node in walk(root)
+    )
 
 
 def is_pair_name(name: str) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ before the loss are put in where their names are used.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from lossdsl.errors import LossSyntaxError, Span
 from lossdsl.grammar.dialects.meaning import COMPARISONS
@@ -23,7 +24,7 @@ from lossdsl.grammar.dialects.python_values import (
     scan,
 )
 from lossdsl.grammar.dialects.scan import CLOSES, Token, apply, check_brackets, number
-from lossdsl.grammar.tree import Node
+from lossdsl.grammar.tree import VARIABLES, Node
 
 
 def read_root(
@@ -180,6 +181,9 @@ class _Statements(_Expressions):
             if value is not None and assigned is None:
                 raise self.mark.at("LD304", "a second formula follows the first", self.next, "one formula at a time")
             self.header()
+            if self.next.kind == "text" and self.peek().kind in ("newline", "end"):
+                self.take()  # what a function says of itself, in single quotes
+                continue
             assigned = self.assignment()
             if assigned is None:
                 self.eat("return")
@@ -235,7 +239,8 @@ class _Statements(_Expressions):
         if self.peek(ahead).text != "=" or value.kind != "number" or behind.text not in (",", ")", ":"):
             return
         annotation = self.tokens[self.place - 2].text == ":"
-        if not annotation and name.text not in self.aliases and name.text not in self.defined:
+        # `p=2` is a number whatever p may mean elsewhere.
+        if not annotation and name.text not in (*VARIABLES, *self.defined):
             self.known[name.text] = number(self.mark, value)
             if any(t.text == name.text for t in self.tokens[self.place :]):
                 self.notes.append(f"`{name.text} = {value.text}` is taken from the arguments")
@@ -248,6 +253,7 @@ class _Statements(_Expressions):
         sign = self.peek(ahead + 1)
         if sign.kind != "sign" or sign.text not in ("=", "+=", "-=", "*=", "/=", "**="):
             return None
+        owner = self.next.text + "." if ahead else ""
         for _ in range(ahead):
             self.take()
         name = self.take()
@@ -258,12 +264,12 @@ class _Statements(_Expressions):
         value = self.expression()
         if sign.text != "=":
             op = {"+=": "add", "-=": "sub", "*=": "mul", "/=": "div", "**=": "pow"}[sign.text]
-            old = self.node(Path((name.text,), Span(name.start, name.end)))
+            old = self.node(Path((*owner.split(".")[:-1], name.text), Span(name.start, name.end)))
             value = apply(op, old, self.node(value))
         elif isinstance(value, Path):
             value = self.resolved(value)
-        self.known[name.text] = value
-        return name
+        self.known[owner + name.text] = value
+        return replace(name, text=owner + name.text)
 
     def leftover(self) -> LossSyntaxError:
         token = self.next

@@ -24,6 +24,7 @@ class Calls(Cursor):
         self.aliases = aliases
         self.notes: list[str] = []
         self.known: dict[str, Value] = {}
+        self.literal: list[bool] = []  # of the call read last: which arguments are a whole number or a word of Python
 
     def expression(self) -> Value:
         raise NotImplementedError
@@ -72,9 +73,13 @@ class Calls(Cursor):
     def lookup(self, path: Path) -> Node:
         name = path.parts[-1]
         if len(path.parts) == 1 or (path.parts[0] in OWNERS and len(path.parts) == 2):
-            known = self.known.get(name)
+            known = self.known.get(".".join(path.parts))
             if known is not None:
                 return self.resolved(known)
+            if len(path.parts) == 2 and len(name) == 1 and name in self.aliases:
+                spelled = ".".join(path.parts)
+                raise self.mark.error("LD304", f"what `{spelled}` is, is not clear", path.span.start, path.span.end,
+                                      f"write the number that it has, or {self.aliases[name]}")  # fmt: skip
             if name in ("True", "False", "None"):
                 raise self.mark.error("LD304", f"`{name}` is no number", path.span.start, path.span.end)
             return Name(self.aliases.get(name, name), span=path.span)
@@ -163,6 +168,7 @@ class Calls(Cursor):
         self.need("(", "a function")
         positional: list[Value] = []
         named: dict[str, Value] = {}
+        literal: list[bool] = []
         while not self.eat(")"):
             if self.sees("*", "**"):
                 raise self.mark.at("LD304", f"`{self.next.text}` before an argument has no meaning here", self.next)
@@ -175,26 +181,43 @@ class Calls(Cursor):
             elif named:
                 raise self.mark.at("LD008", "an argument without a name follows one with a name", self.next)
             else:
+                begin = self.place
                 positional.append(self.expression())
+                tokens = self.tokens[begin : self.place]
+                text = "".join(token.text for token in tokens)
+                literal.append(text.removeprefix("-").isdecimal() or text in ("None", "True", "False"))
             if not self.eat(",") and not self.sees(")"):
                 raise self.no_operator()
+        self.literal = literal
         return positional, named
 
     def reduction(self, op: str, span: Span, first: list[Value]) -> Node:
         """`mean` or `sum`, kept in the tree until it is known whether it stands around the whole."""
-        positional, _ = self.arguments()
+        positional, named = self.arguments()
+        literal = [True, *self.literal] if first else self.literal
         values = [*first, *positional]
         if not values:
             raise self.mark.error("LD008", f"`{op}` takes 1 argument", span.start, span.end)
+        extra = next((key for key in named if key not in table.OF_A_REDUCTION), None)
+        if extra is not None or len(values) > 3 or not all(literal[1:]):
+            given = f"`{extra}`" if extra else "more than one number"
+            raise self.mark.error(
+                "LD304", f"a {op} of {given} has no meaning in a formula", span.start, self.until(span).end,
+                "multiply each loss by its weight, before the mean",
+            )  # fmt: skip
         return apply(op, self.node(values[0]), span=self.until(span))
 
     def passing(self, name: str, place: Token, first: list[Value]) -> Value:
         """A change of type or shape, which leaves the number what it is."""
-        positional, _ = self.arguments()
+        positional, named = self.arguments()
         values = [*first, *positional]
         if not values:
             raise self.mark.at("LD008", f"`{name}` takes an argument", place)
-        if name in table.INTEGERS and not self.is_integer(values[0]):
+        types = [v.parts[-1] if isinstance(v, Path) else v.text.strip("\"'") if isinstance(v, Text) else ""
+                 for v in (*values[1:], *named.values())]  # fmt: skip
+        rounding = name in table.INTEGERS or any(table.INTEGER_TYPE.fullmatch(kind) for kind in types)
+        whole = isinstance(values[0], Number) and values[0].value.denominator == 1
+        if rounding and not whole and not self.is_integer(values[0]):
             raise self.mark.at("LD304", f"`{name}` would round what is no label", place, "take it away")
         return self.resolved(values[0]) if name not in table.INTEGERS else values[0]
 
@@ -227,6 +250,9 @@ class Calls(Cursor):
         """The tree of a call."""
         positional, named = self.arguments()
         where = place or Token("name", name, span.start, span.end)
+        if name in ("max", "min") and (first or span.start < where.start) and any(self.literal[1 - len(first) :][:1]):
+            raise self.mark.at("LD304", f"the number of `{name}` is an axis there", where,
+                               f"to compare with a number, torch.clamp or np.{name}imum")  # fmt: skip
         bound = self.bind(name, function, [*first, *positional], [*given.items(), *named.items()], where)
         reduction = "mean" if function.reduces else None
         option = bound.pop("reduction", None)
@@ -236,6 +262,8 @@ class Calls(Cursor):
                 raise self.mark.error("LD008", f"`{wanted}` is no reduction", option.span.start, option.span.end)
             reduction = table.REDUCTION_OPTIONS[wanted]
         logits = bound.pop("from_logits", None)
+        if logits is not None and not (isinstance(logits, Path) and logits.parts in (("True",), ("False",))):
+            raise self.mark.at("LD008", "`from_logits` has to be True or False here", where, "write which it is")
         from_logits = isinstance(logits, Path) and logits.parts == ("True",)
         if from_logits:
             function = table.FUNCTIONS["binary_cross_entropy_with_logits"]

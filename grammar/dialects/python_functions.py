@@ -6,6 +6,7 @@ left out) and what tree it stands for. One row serves every library: `torch.log`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -293,6 +294,9 @@ REDUCTION_OPTIONS = {"none": None, "mean": "mean", "sum": "sum"}
 # Options of a call that do not change what one prediction's loss is.
 IGNORED = frozenset("name dtype inplace out reduce size_average dim axis keepdim keepdims threshold".split())
 
+# What a mean or a sum may be told: along which axes it goes, and how the result is kept.
+OF_A_REDUCTION = frozenset("axis dim axes keepdim keepdims dtype name out".split())
+
 # These change type, place or shape, never a value.
 PASSING = frozenset(
     "float double half bfloat16 to type type_as view view_as reshape squeeze unsqueeze flatten contiguous cuda cpu "
@@ -301,6 +305,7 @@ PASSING = frozenset(
 )
 # These make an integer: right for labels and for comparisons, a rounding for all else.
 INTEGERS = frozenset("int long bool".split())
+INTEGER_TYPE = re.compile(r"u?int\d*_?|long|bool_?|(?:Long|Int|Bool|Byte)Tensor")
 
 # What a pasted formula may hold and a formula cannot, with what to do instead.
 REFUSED = {

@@ -29,7 +29,7 @@ KEYWORDS = frozenset(
 METHOD_COMPARISONS = {"eq": "==", "ne": "!=", "equal": "==", "not_equal": "!="}
 ARITHMETIC = {"+": ("add", 1), "-": ("sub", 1), "*": ("mul", 2), "/": ("div", 2)}
 _TOKEN = re.compile(
-    r"(?P<space>[ \t\r\f]+|\\\r?\n|\#[^\n]*|\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3})"
+    r"(?P<space>[ \t\r\f]+|\\\r?\n|\#[^\n]*|[rbfuRBFU]{0,2}(?:\"{3}(?:.|\n)*?\"{3}|'{3}(?:.|\n)*?'{3}))"
     r"|(?P<newline>\n|;)"
     r"|(?P<number>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
     r"|(?P<text>[rfbRFB]?(?:'[^'\n]*'|\"[^\"\n]*\"))"

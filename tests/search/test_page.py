@@ -250,6 +250,38 @@ def test_any_part_of_a_result_may_be_of_another_kind(other: Any, run: Path, tmp_
     assert refusals > 10
 
 
+def test_no_text_of_a_result_becomes_markup(run: Path, tmp_path: Path) -> None:
+    """A run directory may come from somebody else."""
+    evil = "<script>alert(1)</script>"
+
+    def spoilt(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: spoilt(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [spoilt(part) for part in value]
+        return value + evil if isinstance(value, str) else value
+
+    def formulas(value: Any, sound: Any) -> None:  # these have to be read
+        for key in value:
+            if key == "formula":
+                value[key] = sound[key]
+            for part, whole in (
+                zip(value[key], sound[key]) if isinstance(value[key], list) else [(value[key], sound[key])]
+            ):
+                if isinstance(part, dict):
+                    formulas(part, whole)
+
+    (tmp_path / "trials.jsonl").write_bytes((run / "trials.jsonl").read_bytes())
+    found = spoilt(best(run))
+    formulas(found, best(run))
+    (tmp_path / "best.json").write_text(json.dumps(found))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossdsl.search.page._curves", lambda best, settings: "")
+        text = report(tmp_path)
+    assert evil not in text and "&lt;script&gt;" in text
+    assert "Content-Security-Policy" in text.split("</head>")[0] and "default-src 'none'" in text
+
+
 def test_no_use_of_the_test_rows_is_called_the_first(run: Path) -> None:
     """A search that is resumed is tested again."""
     text = report(run)

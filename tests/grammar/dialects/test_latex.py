@@ -103,6 +103,43 @@ def test_is_read(text: str) -> None:
     assert show(read(text, "latex").tree) == READ[text]
 
 
+PAIRS = {
+    r"-\log\sigma(f(x_i) - f(x_j))": "-log(sigmoid(score))",
+    r"\max(0, 1 - f(x^+) + f(x^-))": "max(0, 1-score)",
+    r"\max(0, 1 - s(x_i) + s(x_j))": "max(0, 1-score)",
+    r"f_\theta(x_{ui})-f_\theta(x_{uj})": "score",
+    r"f_i(x) - f_j(x)": "score",
+}
+
+
+@pytest.mark.parametrize("text", PAIRS)
+def test_two_calls_of_the_model_are_a_pair(text: str) -> None:
+    found = read(text, "latex")
+    assert found.pairwise and show(found.tree) == PAIRS[text]
+
+
+@pytest.mark.parametrize("text", [r"\sigma(f(x))", r"\sigma(f(x_i))", r"\sigma(f_\theta(x_t))", r"\sigma(f(x_t))"])
+def test_one_call_of_the_model_is_a_score(text: str) -> None:
+    found = read(text, "latex")
+    assert not found.pairwise and show(found.tree) == "sigmoid(score)"
+    assert any(note.endswith("is read as score") for note in found.notes)
+
+
+def test_two_calls_that_are_no_pair_are_asked_about() -> None:
+    with pytest.raises(LossSyntaxError, match="the indices of `f` do not say which prediction is meant"):
+        read(r"f(x_a) - f(x_b)", "latex")
+    with pytest.raises(LossSyntaxError, match="whether the power `p` is the prediction is not clear"):
+        read(r"|y - \hat{y}|^p", "latex")
+    assert show(read(r"|y - \hat{y}|^p where p = 3", "latex").tree) == "abs(label-pred)^p where p = 3"
+
+
+def test_a_prediction_under_a_sigmoid_is_told() -> None:
+    note = "pred is read as a probability here; if yours is a logit, call it score"
+    for text in (r"-y\log\sigma(\hat{y})", r"\frac{1}{1+\exp(-\hat{y})}"):
+        assert note in read(text, "latex").notes
+    assert note not in read(r"-y\log\hat{y}", "latex").notes
+
+
 def test_what_sympy_would_erase_stays() -> None:
     assert show(read(r"\frac{p}{p} + 0 \cdot \log p", "latex").tree) == "pred/pred + 0*log(pred)"
 

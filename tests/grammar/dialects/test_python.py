@@ -80,6 +80,26 @@ READ = {
     "def f(p, y, gamma: float = 2.0, a=1):\n    return a*(1 - p)**gamma": "1*(1-pred)^2",
     "def f(p, y, gamma=2.0):\n    return (1 - p)**gamma\nwhere gamma = 3": "(1-pred)^gamma where gamma = 3",
     "lambda p, pred=1, k=-1, j=2*3: p": "pred",
+    "def lp(pred, label, p=2):\n    return torch.abs(pred - label)**p": "abs(pred-label)^2",
+    "def f(pred, label, s=30.0):\n    return s*torch.square(pred - label)": "30*square(pred-label)",
+    # what belongs to self is another thing than what has the same name here
+    "w = y*self.w + 1\nw*p + self.w where w = 2": "(label*w+1)*pred + w where w = 2",
+    "self.w = 3\nw = 2\nself.w*p + w": "3*pred + 2",
+    # axes, and numbers to compare with
+    "p.sum(1, True).mean()": "pred",
+    "torch.mean(p, dim=1, keepdim=True)": "pred",
+    "torch.max(1-s, torch.zeros_like(s))": "max(1-score, 0)",
+    "torch.max(1-s, torch.tensor(0))": "max(1-score, 0)",
+    "(1-s).max(torch.tensor(0.))": "max(1-score, 0)",
+    "max(1-s, 0)": "max(1-score, 0)",
+    # what code says of itself
+    "-(y*torch.log(p)).mean()  # where y is the label": "-(label*log(pred))",
+    'def f(p, y):\n    """Focal, where p is the prediction."""\n    return p - y': "pred - label",
+    'def f(p, y):\n    r"""Focal."""\n    return p - y': "pred - label",
+    "def f(p, y):\n    'where nothing is'\n    return p - y": "pred - label",
+    "K.binary_crossentropy(y, p, from_logits=False)": "-(label*log(pred) + (1-label)*log(1-pred))",
+    "y.to(torch.long)*tf.cast(p, tf.float32)": "label*pred",
+    "torch.where(y != 0, p, 1-p)": "if(label > 0, pred, 1-pred)",
     "-F.logsigmoid(2*(chosen_rewards - rejected_rewards)).mean()": "-logsigmoid(2*score)",
     "-torch.log(torch.exp(pos/0.1)/(torch.exp(neg/0.1) + torch.exp(pos/0.1))).mean()": "-log(sigmoid(score/0.1))",
 }
@@ -101,6 +121,10 @@ def test_whole_numbers_are_exact() -> None:
         ("loss = p", "`loss =` is dropped"),
         ("pos_score - neg_score", "pos_score - neg_score is read as score, the loss as pairwise"),
         ("torch.where(y == 1, p, 0)", "label == 1 is read by label >= 1"),
+        ("torch.where(y != 0, p, 0)", "label != 0 is read by label > 0"),
+        ("torch.where(y.ne(1), p, 0)", "label != 1 is read by label < 1"),
+        ("F.softplus(-pred)", "pred is read as a probability here; if yours is a logit, call it score"),
+        ("torch.log(1+torch.exp(-y_pred))", "pred is read as a probability here; if yours is a logit, call it score"),
         ("torch.sigmoid(y_pred)", "`y_pred` is read as a probability here; if yours is a logit, call it score"),
         ("def f(p, y, g: float = 2.0, a=1):\n    return p**g", "`g = 2.0` is taken from the arguments"),
         ("p + K.epsilon()", "epsilon() is read as Keras's default, 1e-7"),
@@ -108,6 +132,30 @@ def test_whole_numbers_are_exact() -> None:
 )
 def test_says_what_it_made_of_it(text: str, note: str) -> None:
     assert note in read(text, "python").notes
+
+
+DROPPED_ONCE = {
+    "np.average((y-p)**2, weights=1+9*y)": "a mean of `weights` has no meaning in a formula",
+    "np.average((y-p)**2, 0, 1+9*y)": "a mean of more than one number has no meaning in a formula",
+    "sum(p, y)": "a sum of more than one number has no meaning in a formula",
+    "np.mean((y-p)**2, where=y>0)": "a mean of `where` has no meaning in a formula",
+    "F.relu((1 - s).max(1))": "the number of `max` is an axis there",
+    "np.max(1 - s, 0)": "the number of `max` is an axis there",
+    "torch.min(p, -1)": "the number of `min` is an axis there",
+    "torch.abs(pred - y)**self.p": "what `self.p` is, is not clear",
+    "torch.abs(pred - y)**p": "whether the power `p` is the prediction is not clear",
+    "K.binary_crossentropy(y, p, from_logits=self.logits)": "`from_logits` has to be True or False here",
+    "p.to(torch.long) - y": "`to` would round what is no label",
+    "tf.cast(p, tf.int32) - y": "`cast` would round what is no label",
+    "np.array(p, dtype=int) - y": "`array` would round what is no label",
+}
+
+
+@pytest.mark.parametrize("text", DROPPED_ONCE)
+def test_what_changes_the_meaning_is_not_dropped(text: str) -> None:
+    with pytest.raises(LossSyntaxError) as caught:
+        read(text, "python")
+    assert caught.value.message == DROPPED_ONCE[text]
 
 
 def test_a_difference_of_two_scores_is_pairwise_and_nothing_else_is() -> None:
