@@ -158,8 +158,9 @@ def _soft_minimum(decision: Decision, tree: Tree, fixed: dict[str, Fraction], bu
         proper = _decide(tree, (Fraction(0), Fraction(1)), ("proper",), fixed, budget).findings.get("proper")
         if proper is not None and proper.status == PROVED:
             return Finding(
-                "minimum", PROVED, "at every label the loss is least where pred equals it", True, OPEN, proper.method
-            )
+                "minimum", PROVED, "at every label the loss is least where pred equals it", proper.strict, OPEN,
+                proper.method,
+            )  # fmt: skip
     for label in ranges.SOFT:
         try:
             analysis = analyse(tree.root, (label,), fixed, "score" in names(tree.root), budget)

@@ -77,11 +77,11 @@ class Plane:
         self.pred = self._leaf("pred")
         self.label = self._leaf("label")
         images = _on_diagonal(self.terms)
-        self._meeting = {
+        self._meeting = set() if not self.unbroken else {
             i for i in self.order
             if self.terms.items[i].op in ("max", "min") and len({images[a] for a in self.terms.items[i].args}) == 1
         }  # fmt: skip
-        """The max and min of two parts that are equal wherever pred equals the label."""
+        """The max and min of two parts that are equal wherever pred equals the label, and do not jump there."""
 
     def _leaf(self, name: str) -> int:
         return next((i for i, t in enumerate(self.terms.items) if t.op == "free" and t.name == name), -1)

@@ -93,10 +93,10 @@ def _dual(term: Term, values: dict[int, Dual], q: fmpq) -> Dual:
             raise _Unclear
         return (u, du) if (sign > 0) == (op == "max") else other
     sign = _sign(u)
+    if sign == 0:
+        raise _Unclear  # on the border of an `if`, the slope of its branch is not the loss's
     if op == "select":
         return values[term.args[1 if holds(term.name, sign) else 2]]
-    if sign == 0:
-        raise _Unclear
     return (u * sign, du * sign) if op == "abs" else (arb(sign), arb(0))
 
 

@@ -141,7 +141,8 @@ def coefficients(f: Sum, ranges: list[Range]) -> Sum:
         size *= d + 1
     if size > MOST_COEFFICIENTS:
         raise Rejected("a polynomial has too many coefficients in Bernstein's form")
-    spend(10 * size * (1 + sum(degrees)))
+    # What is worked out for an axis grows with the cube of its degree, and its fractions are long.
+    spend(10 * size * (1 + sum(degrees)) + sum(20 * (d + 1) ** 3 for d in degrees))
     table = {m: f.get(m, Fraction(0)) for m in product(*(range(d + 1) for d in degrees))}
     for axis, (degree, (low, high)) in enumerate(zip(degrees, ranges)):
         table = _along(table, axis, degree, low, high - low)

@@ -74,7 +74,7 @@ class Poly:
         return self._combine(other, -1)
 
     def _combine(self, other: Poly, way: int) -> Poly:
-        spend(len(other.terms))
+        spend(len(self.terms) + len(other.terms))
         out = dict(self.terms)
         for monomial, c in other.terms.items():
             total = out.get(monomial, 0) + way * c
@@ -82,6 +82,8 @@ class Poly:
                 out[monomial] = total
             else:
                 del out[monomial]
+        if len(out) > MAX_TERMS:
+            raise Rejected("a polynomial has too many terms")
         return Poly(out, max(self.degree, other.degree))
 
     def __neg__(self) -> Poly:
@@ -101,6 +103,8 @@ class Poly:
         for m, c in self.terms.items():
             for n, d in other.terms.items():
                 out[m + n] = get(m + n, 0) + c * d
+            if len(out) > 4 * MAX_TERMS:  # some may cancel, but memory is to be had now
+                raise Rejected("a polynomial has too many terms")
         out = {m: c for m, c in out.items() if c}
         if len(out) > MAX_TERMS:
             raise Rejected("a polynomial has too many terms")

@@ -199,3 +199,40 @@ def test_what_is_not_finite_is_told(text: str) -> None:
 )
 def test_a_slope_that_wakes_up_next_to_an_end_is_not_called_zero(text: str) -> None:
     assert check(text).properties["uses_pred"].status != "refuted"
+
+
+# The exact form gives up on it; then places are looked at, of which 9/16 is one.
+OPAQUE = "log((1+pred+exp(pred)+log(2+pred)+exp(pred^2)+exp(pred^3))^16)"
+ON_A_BORDER = {
+    f"if((pred-0.5625)^2 <= 0, 2*pred-0.625, 0.5) - pred + 0*{OPAQUE}": {"monotone": "refuted"},
+    f"if((pred-0.5625)^2 <= 0, pred-0.0625, 0.5) + 0*{OPAQUE}": {"uses_pred": "proved", "monotone": "refuted"},
+}
+
+
+@pytest.mark.parametrize("text", ON_A_BORDER)
+def test_a_place_on_the_border_of_a_branch_says_nothing_of_the_slope(text: str) -> None:
+    """At 9/16 alone another branch holds, with the same value and another slope: the loss is 0.5 - pred, or 0.5."""
+    report = check(text, pairwise=True, timeout=None)
+    for name, wrong in ON_A_BORDER[text].items():
+        assert report.properties[name].status != wrong
+
+
+def test_parts_that_jump_at_the_label_do_not_meet_there() -> None:
+    """At label 0.4, the loss is 10.4 wherever pred is less."""
+    loss = (
+        "max(10*sign(label-pred) + (3*max(pred,label) - 2*label), 10*sign(pred-label) + (3*label-2*pred))"
+        " + max(abs(label-0.4)-0.01, 0)*pred"
+    )
+    found = check(loss, label="[0,1]", timeout=None, properties=("no_dead_zone",)).properties["no_dead_zone"]
+    assert found.status != "proved"
+
+
+def test_a_least_value_is_strict_where_the_loss_is_strictly_proper() -> None:
+    loss = (
+        "(1-label)*if(pred > 0.5, pred^3/3-pred^2/4+1/48, 0)"
+        " - label*if(pred > 0.5, 0.75*pred^2-pred^3/3-0.5*pred+5/48, 0)"
+    )  # 0 on the whole of (0, 1/2] whatever the label
+    found = check(loss, label="[0,1]", timeout=None, properties=("minimum",)).properties["minimum"]
+    assert not found.strict
+    sure = check("bce", label="[0,1]", timeout=None, properties=("minimum",)).properties["minimum"]
+    assert (sure.status, sure.strict) == ("proved", True)

@@ -517,6 +517,36 @@ def test_files_that_are_no_certificate(text: str) -> None:
         verify(text)
 
 
+def test_the_work_of_a_small_file_is_bounded() -> None:
+    """A power of x in Bernstein's form, a product and a sum that would take hours or gigabytes."""
+
+    def entry(kernels: list[Any], facts: list[Any]) -> Entry:
+        cell = {"facts": facts, "curves": {"1": {"slope": ["1", "1"]}}}
+        return {
+            "formula": "pred", "labels": [1], "proved": {"domain": {}}, "not certified": {}, "kernels": kernels,
+            "breakpoints": [], "cells": [cell],
+        }  # fmt: skip
+
+    places = [(i, j) for i in range(1, 201) for j in range(1, 201)]
+    positive = [["x", 1, "sturm"], *([f"k{k}", 1, "positive"] for k in range(3))]
+
+    def added(first: int, second: int, count: int) -> list[Any]:
+        return ["sum", [[1, [[first, i], [second, j]]] for i, j in places[:count]]]
+
+    def powers(first: str, second: str, count: int) -> str:
+        return "+".join(f"{first}^{i}*{second}^{j}" for i, j in places[:count])
+
+    exponentials = [{"exp": [f"{n}*x" if n > 1 else "x", "1"]} for n in (1, 2, 3)]
+    product = [[powers("x", "k0", 900), 1, added(0, 1, 900)], [powers("k1", "k2", 900), 1, added(2, 3, 900)]]
+    for made, reason in (
+        (entry([], [["x^2430+1", 1, ["bernstein", [{"x": ["0", "1"]}]]]]), "work"),
+        (entry(exponentials, [*positive, *product, ["x-2", -1, ["sum", [[1, [[4, 1], [5, 1]]]]]]]), "terms"),
+        (entry(exponentials, [*positive, ["x-2", -1, added(0, 1, 20_000)]]), "work"),
+    ):
+        outcome = rejects(made)
+        assert reason in " ".join(outcome.entries[0].failed.values())
+
+
 ROTTEN: list[Callable[[Entry], Any]] = [
     lambda e: e.pop("kernels"),
     lambda e: e.update(extra=1),
