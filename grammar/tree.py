@@ -6,7 +6,7 @@ Equality and hash look at the structure alone, spans do not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 
@@ -152,6 +152,22 @@ def walk(root: Node) -> Iterator[Node]:
 def names(root: Node) -> frozenset[str]:
     """The names that occur in a tree, variables and parameters alike."""
     return frozenset(n.name for n in walk(root) if isinstance(n, Name))
+
+
+def renamed(root: Node, values: Mapping[str, Node]) -> Node:
+    """The tree with other nodes in the place of some names.
+
+    >>> from lossdsl.grammar.tree import Apply, Name, renamed
+    >>> renamed(Apply("neg", (Name("pred"),)), {"pred": Name("score")}).args[0].name
+    'score'
+    """
+    new: dict[Node, Node] = {}
+    for node in walk(root):
+        if isinstance(node, Apply):
+            new[node] = Apply(node.op, tuple(new[argument] for argument in node.args))
+        else:
+            new[node] = values.get(node.name, node) if isinstance(node, Name) else node
+    return new[root]
 
 
 def size(root: Node) -> int:

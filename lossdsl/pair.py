@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, names, walk
+from lossdsl.grammar.tree import Apply, Name, Node, Number, Tree, names, renamed
 
 ONE = Number(Fraction(1))
 SCORE, PRED = Name("score"), Name("pred")
@@ -26,23 +26,12 @@ def paired(tree: Tree, *, in_score: bool = False) -> Tree:
     used = names(tree.root)
     in_score = in_score or "score" in used
     pred: Node = Apply("sigmoid", (SCORE,)) if in_score else PRED
-    first = _with(tree.root, {"label": ONE, "score": SCORE, "pred": pred})
+    first = renamed(tree.root, {"label": ONE, "score": SCORE, "pred": pred})
     if "label" not in used:
         return Tree(first, tree.where)
     behind = Apply("neg", (SCORE,))
     mirrored = Apply("sigmoid", (behind,)) if in_score else Apply("sub", (ONE, PRED))
-    second = _with(tree.root, {"label": Number(Fraction(0)), "score": behind, "pred": mirrored})
+    second = renamed(tree.root, {"label": Number(Fraction(0)), "score": behind, "pred": mirrored})
     if first == second:
         return Tree(first, tree.where)
     return Tree(Apply("div", (Apply("add", (first, second)), Number(Fraction(2)))), tree.where)
-
-
-def _with(root: Node, values: dict[str, Node]) -> Node:
-    """The tree with other nodes in the place of names."""
-    new: dict[Node, Node] = {}
-    for node in walk(root):
-        if isinstance(node, Apply):
-            new[node] = Apply(node.op, tuple(new[argument] for argument in node.args))
-        else:
-            new[node] = values.get(node.name, node) if isinstance(node, Name) else node
-    return new[root]

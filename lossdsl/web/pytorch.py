@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from keyword import kwlist
 
 from lossdsl.formula import Formula
 from lossdsl.grammar.dialects import write
-from lossdsl.grammar.tree import names
+from lossdsl.grammar.tree import Name, Tree, names, renamed
 
 
 def source(formula: Formula) -> str:
@@ -22,14 +24,18 @@ def source(formula: Formula) -> str:
     def loss(pred, label, gamma=1):
         return -label*(1 - pred)**gamma*torch.log(pred) - (1 - label)*pred**gamma*torch.log(1 - pred)
     """
+    # Python's own words, and the modules below, are no names of parameters.
+    taken = {b.name: f"{b.name}_" for b in formula.tree.where if b.name in (*kwlist, "F", "torch", "math")}
+    root = renamed(formula.tree.root, {old: Name(new) for old, new in taken.items()})
+    where = tuple(replace(b, name=taken.get(b.name, b.name)) for b in formula.tree.where)
     # the writer puts its own `where` behind the code; a function has defaults for that
-    expression = write(formula.tree, "python").split(" where ")[0]
-    used = names(formula.tree.root)
+    expression = write(Tree(root, where), "python").split(" where ")[0]
+    used = names(root)
     both = "score" in used and "pred" in used
     arguments: list[str] = [
         name for name in ("score", "pred", "label") if name in used and not (both and name == "pred")
     ]
-    for binding in formula.tree.where:
+    for binding in where:
         middle = (binding.low + binding.high) / 2
         number = str(middle) if middle.denominator == 1 else repr(float(middle))
         arguments.append(f"{binding.name}={number}")
