@@ -195,7 +195,7 @@ def _with_values(formula: Formula, params: Mapping[str, float], trainable: tuple
             has = f"it has {', '.join(where)}" if where else "it has none"
             raise LossError(f"there is no parameter `{name}`; {has} (loss `{formula}`)")
     for name, value in params.items():
-        if not isfinite(value):
+        if not isinstance(value, Fraction) and not isfinite(float(value)):
             raise LossError(f"the parameter `{name}` cannot be {value} (loss `{formula}`)")
         exact = value if isinstance(value, Fraction) else Fraction(repr(float(value)))
         where[name] = Binding(name, exact, exact)

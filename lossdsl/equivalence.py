@@ -62,6 +62,8 @@ def _compared(first: Tree, second: Tree, labels: tuple[Fraction, ...]) -> bool |
 def slope_key(formula: str | Formula, *, pairwise: bool | None = None) -> str | None:
     """A short text that is equal for losses that train the same; None where it cannot be made.
 
+    Of pairs, too, a loss with a label has the key of both labels: `equivalent` knows more of them to be the same.
+
     >>> from lossdsl.equivalence import slope_key
     >>> slope_key("pred*label") == slope_key("label*pred + 7")
     True

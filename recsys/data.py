@@ -240,7 +240,8 @@ def _rated(name: str, path: Path, table: Any, reading: Reading) -> Dataset:
         places = [part.context[:, 0] for part in parts]
         encoded = features.encode(table, names, path, like=table.iloc[places[0]])
         parts = [replace(part, context=encoded[place]) for part, place in zip(parts, places)]
-    return _heeded(from_columns(name, *parts, duplicates="keep"), reading, "it has no folds", "fold")
+    data = _heeded(from_columns(name, *parts, duplicates="keep"), reading, "it has no folds", "fold")
+    return data if reading.split == "random" else _heeded(data, reading, "nothing is drawn for its split", "seed")
 
 
 __all__ = ["Reading", "load"]

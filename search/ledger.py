@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lossdsl.errors import LossError, naming
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 Arrays = dict[str, NDArray[Any]]
 _META = "meta.json"
 _KEPT = 2

@@ -90,6 +90,7 @@ def search(
     if resume and config.is_file():
         kept = read_file(config)
         settings = replace(kept, budget=budget or kept.budget)
+        _refuse_less(Budget.read(settings.budget), Budget.read(kept.budget), run_dir)
     else:
         if resume and settings is None:
             raise LossError(f"{run_dir} holds no run to resume, and no settings to begin one with are given")
@@ -124,8 +125,6 @@ def _run(
     if resume and settings.fingerprint != fingerprint:
         raise LossError(f"{settings.data} is not the data that the run in {run_dir} began with")
     settings = replace(settings, fingerprint=fingerprint)
-    if resume:
-        _refuse_less(limit, run_dir)
     ledger = Ledger.open(run_dir) if resume else Ledger.create(run_dir, write(settings))
     say(f"run directory: {run_dir}")
     with ledger:
@@ -163,14 +162,16 @@ def _run(
         )
 
 
-def _refuse_less(limit: Budget, run_dir: Path) -> None:
-    """Refuse a budget below what a run has used: to go on from an earlier state would throw away what is there."""
+def _refuse_less(limit: Budget, before: Budget, run_dir: Path) -> None:
+    """Refuse a budget below what a run has used: to go on from an earlier state would throw away what is there.
+
+    The last trials may have gone beyond a budget of rows, so the one before is always enough.
+    """
     if limit.trials is not None and (held := sum(1 for _ in read_trials(run_dir))) > limit.trials:
         raise LossError(f"the run in {run_dir} has {held} trials already; give it a --budget of more than that")
-    if limit.rows is not None:
-        used = [trial.rows for trial in read_trials(run_dir) if trial.rows]
-        if sum(used[:-1]) >= limit.rows:  # the last trial may go beyond the end
-            raise LossError(f"the run in {run_dir} has trained on {sum(used):,} rows already; "
+    if limit.rows is not None and limit.rows < (before.rows or limit.rows + 1):
+        if (used := sum(trial.rows for trial in read_trials(run_dir))) > limit.rows:
+            raise LossError(f"the run in {run_dir} has trained on {used:,} rows already; "
                             "give it a --budget of more than that")  # fmt: skip
 
 

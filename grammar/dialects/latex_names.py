@@ -61,12 +61,8 @@ class Names(Cursor):
         index = self.index(base)
         span = self.since(start)
         if hat is None and base in ("f", "s") and (inner := self.model_call(base)) is not None:
-            inner = inner or (index if counts(index) or index in ("plus", "minus") else "")
-            if not inner:
-                self.notes.append(f"`{self.source[start.start : self.tokens[self.place - 1].end]}` is read as score")
-                return Name("score", span=self.since(start))
-            raw = f"call {base} {inner}"
-            self.indexed[raw] = (f"call {base}", inner)
+            raw = f"call {base} {index}{inner}"  # which call it is: two that differ are a pair's, or nobody knows what
+            self.indexed[raw] = (f"call {base}", f"{index}{inner}")
             return Name(raw, span=self.since(start))
         if index and f"{base}_{index}" in self.defined:
             return Name(f"{base}_{index}", span=span)

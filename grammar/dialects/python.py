@@ -24,7 +24,7 @@ from lossdsl.grammar.dialects.python_values import (
     scan,
 )
 from lossdsl.grammar.dialects.scan import CLOSES, Token, apply, check_brackets, number
-from lossdsl.grammar.tree import VARIABLES, Node
+from lossdsl.grammar.tree import Node
 
 
 def read_root(
@@ -239,8 +239,9 @@ class _Statements(_Expressions):
         if self.peek(ahead).text != "=" or value.kind != "number" or behind.text not in (",", ")", ":"):
             return
         annotation = self.tokens[self.place - 2].text == ":"
-        # `p=2` is a number whatever p may mean elsewhere.
-        if not annotation and name.text not in (*VARIABLES, *self.defined):
+        # `p=2` and `s=30` are the order of a norm and a scale, whatever these letters mean elsewhere.
+        free = name.text not in self.aliases or name.text in ("p", "s")
+        if not annotation and free and name.text not in self.defined:
             self.known[name.text] = number(self.mark, value)
             if any(t.text == name.text for t in self.tokens[self.place :]):
                 self.notes.append(f"`{name.text} = {value.text}` is taken from the arguments")

@@ -24,7 +24,7 @@ class Calls(Cursor):
         self.aliases = aliases
         self.notes: list[str] = []
         self.known: dict[str, Value] = {}
-        self.literal: list[bool] = []  # of the call read last: which arguments are a whole number or a word of Python
+        self.literal: list[bool] = []  # which arguments of the last call are a whole number, a word of Python, a type
 
     def expression(self) -> Value:
         raise NotImplementedError
@@ -185,7 +185,8 @@ class Calls(Cursor):
                 positional.append(self.expression())
                 tokens = self.tokens[begin : self.place]
                 text = "".join(token.text for token in tokens)
-                literal.append(text.removeprefix("-").isdecimal() or text in ("None", "True", "False"))
+                word = isinstance(positional[-1], Path) and positional[-1].parts[-1] in table.NO_NUMBERS
+                literal.append(text.removeprefix("-").isdecimal() or word or isinstance(positional[-1], Text))
             if not self.eat(",") and not self.sees(")"):
                 raise self.no_operator()
         self.literal = literal
@@ -199,7 +200,7 @@ class Calls(Cursor):
         if not values:
             raise self.mark.error("LD008", f"`{op}` takes 1 argument", span.start, span.end)
         extra = next((key for key in named if key not in table.OF_A_REDUCTION), None)
-        if extra is not None or len(values) > 3 or not all(literal[1:]):
+        if extra is not None or not all(literal[1:]):
             given = f"`{extra}`" if extra else "more than one number"
             raise self.mark.error(
                 "LD304", f"a {op} of {given} has no meaning in a formula", span.start, self.until(span).end,

@@ -295,7 +295,12 @@ REDUCTION_OPTIONS = {"none": None, "mean": "mean", "sum": "sum"}
 IGNORED = frozenset("name dtype inplace out reduce size_average dim axis keepdim keepdims threshold".split())
 
 # What a mean or a sum may be told: along which axes it goes, and how the result is kept.
-OF_A_REDUCTION = frozenset("axis dim axes keepdim keepdims dtype name out".split())
+OF_A_REDUCTION = frozenset("axis dim axes reduction_indices keepdim keepdims keep_dims dtype name out".split())
+
+# Names that are an axis, a type, or Python's own.
+NO_NUMBERS = frozenset(
+    "None True False dim dims axis axes float float16 float32 float64 double half bfloat16 int int32 int64 long".split()
+)
 
 # These change type, place or shape, never a value.
 PASSING = frozenset(

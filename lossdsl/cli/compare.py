@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossdsl.cli.main import FINDINGS, FINE, goes_on
-from lossdsl.cli.options import MODELS, Folder, reading_options, settings_from, take_reading, training_options
+from lossdsl.cli.options import MODELS, Folder, noted, reading_options, settings_from, take_reading, training_options
 from lossdsl.errors import naming
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ def command(
         prepare(run_dir)
     datasets: list[Data] = []
     for source in sources:
-        data = load(source, **reading)
-        for note in data.notes:
-            click.echo(f"note: {note}", err=True)
+        data = noted(load(source, **reading))
         if all_folds:
             datasets.append(_folds(source, data, reading))
         else:

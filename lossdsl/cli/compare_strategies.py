@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from lossdsl.cli.main import FINE, goes_on
-from lossdsl.cli.options import Folder, open_reading_options, take_open_reading
+from lossdsl.cli.options import Folder, noted, open_reading_options, take_open_reading
 
 
 @click.command("compare-strategies", epilog="Example: lossdsl compare-strategies --data demo --seeds 3 --rows 20000000")
@@ -66,7 +66,7 @@ def command(
     with goes_on("the same command goes on from what is kept", run_dir.is_dir):
         result = contest(
             settings,
-            load(source, settings.reading.reading()),
+            noted(load(source, settings.reading.reading())),
             strategies or STRATEGIES,
             range(seeds),
             rows,

@@ -81,14 +81,14 @@ def _write(text: str, output: str | None) -> None:
 
 
 def _save(loss: Formula, target: str, output: str, pairwise: bool, reduction: str, axis: str | None) -> None:
-    import torch
-
-    from lossdsl.loss import compile
+    from lossdsl.loss import compile  # before torch: it says what to install where that is missing
 
     module = compile(loss, pairwise=pairwise, reduction=reduction)
     if target == "torchscript":
         content: bytes = module.torchscript().save_to_buffer()
     else:
+        import torch
+
         file = BytesIO()
         torch.export.save(module.export(axis), file)
         content = file.getvalue()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from lossdsl.recsys.dataset import Dataset
 
 
 class Folder(click.Path):
@@ -126,6 +129,13 @@ def _widths(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise click.UsageError(f"--layers takes whole numbers with commas, such as 64,16, not `{text}`") from None
+
+
+def noted(data: Dataset) -> Dataset:
+    """The data, once it is said which options of reading mean nothing for it."""
+    for note in data.notes:
+        click.echo(f"note: {note}", err=True)
+    return data
 
 
 def take_reading(options: dict[str, Any]) -> dict[str, Any]:

@@ -180,7 +180,8 @@ def training(result: SearchResult) -> str:
     if settings.preset:
         return shlex.join([*words, "--preset", settings.preset])
     usual = Recommender(model=settings.model, task=settings.task).resolve()
-    own = ["layers"] * (settings.training.layers == (0,)) + ["batch_size"] * (settings.training.batch_size == 0)
+    own = ["layers"] * (settings.training.layers == (0,) or settings.model == "biasedmf")
+    own += ["batch_size"] * (settings.training.batch_size == 0)
     own += ["train_neg"] * (settings.task != "implicit")
     own += ["epochs"] * (settings.training.test_rows > 0)  # those of the test have fewer rows
     epochs, patience = patience_of(settings)

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from lossdsl.cli.main import FINDINGS, FINE
-from lossdsl.cli.options import READING, Folder, model_options, reading_options, settings_from, take_reading
+from lossdsl.cli.options import READING, Folder, model_options, noted, reading_options, settings_from, take_reading
 
 if TYPE_CHECKING:
     from lossdsl.formula import Formula
@@ -48,7 +48,7 @@ def command(
     reading = take_reading(options)
     if load_from is not None:
         refuse_beside_load(click.get_current_context())
-        return measure(load_from, load(source, **reading), as_json)
+        return measure(load_from, noted(load(source, **reading)), as_json)
     if loss is None:
         raise click.UsageError("give a loss with --loss, or a saved model with --load")
     from lossdsl.cli.progress import bar
@@ -66,9 +66,7 @@ def command(
     settings = settings_from(options)
     if not allowed(formula, bool(settings.resolve().pairs), checking):
         return FINDINGS
-    data = load(source, **reading)
-    for note in data.notes:
-        click.echo(f"note: {note}", err=True)
+    data = noted(load(source, **reading))
     if save_to is not None:
         prepare(save_to)
     single_thread()

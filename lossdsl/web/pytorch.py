@@ -25,7 +25,8 @@ def source(formula: Formula) -> str:
         return -label*(1 - pred)**gamma*torch.log(pred) - (1 - label)*pred**gamma*torch.log(1 - pred)
     """
     # Python's own words, and the modules below, are no names of parameters.
-    taken = {b.name: f"{b.name}_" for b in formula.tree.where if b.name in (*kwlist, "F", "torch", "math")}
+    known = {b.name for b in formula.tree.where}
+    taken = {name: _free(name, known) for name in sorted(known & {*kwlist, "F", "torch", "math"})}
     root = renamed(formula.tree.root, {old: Name(new) for old, new in taken.items()})
     where = tuple(replace(b, name=taken.get(b.name, b.name)) for b in formula.tree.where)
     # the writer puts its own `where` behind the code; a function has defaults for that
@@ -51,3 +52,9 @@ def source(formula: Formula) -> str:
     body = ["    pred = torch.sigmoid(score)"] if both else []
     head = [*imports, "", ""] if imports else []
     return "\n".join([*head, f"def loss({', '.join(arguments)}):", *body, f"    return {expression}"])
+
+
+def _free(name: str, known: set[str]) -> str:
+    while name in known:
+        name += "_"
+    return name

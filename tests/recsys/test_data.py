@@ -201,6 +201,7 @@ def test_what_the_form_of_the_data_does_not_heed_is_noted(tmp_path: Path) -> Non
     (tmp_path / "other").mkdir()
     rated = rating_file(tmp_path / "other", "u.data")
     assert load(rated, threshold=2, time="timestamp", item="item").notes == ()
+    assert load(rated, seed=2).notes == ("--split-seed has no effect on ml-100k: nothing is drawn for its split",)
     assert load(rated, fold=2).notes == ("--fold has no effect on ml-100k: it has no folds",)
 
 

@@ -109,6 +109,7 @@ PAIRS = {
     r"\max(0, 1 - s(x_i) + s(x_j))": "max(0, 1-score)",
     r"f_\theta(x_{ui})-f_\theta(x_{uj})": "score",
     r"f_i(x) - f_j(x)": "score",
+    r"\max(0, 1 - f_1(x) + f_2(x))": "max(0, 1-score)",
 }
 
 
@@ -126,8 +127,9 @@ def test_one_call_of_the_model_is_a_score(text: str) -> None:
 
 
 def test_two_calls_that_are_no_pair_are_asked_about() -> None:
-    with pytest.raises(LossSyntaxError, match="the indices of `f` do not say which prediction is meant"):
-        read(r"f(x_a) - f(x_b)", "latex")
+    for text in (r"f(x_a) - f(x_b)", r"\max(0, 1 - f(x) + f(x^-))", r"f(x_i) - f(x)", r"f_\theta(x) - f_\phi(x)"):
+        with pytest.raises(LossSyntaxError, match="the indices of `f` do not say which prediction is meant"):
+            read(text, "latex")
     with pytest.raises(LossSyntaxError, match="whether the power `p` is the prediction is not clear"):
         read(r"|y - \hat{y}|^p", "latex")
     assert show(read(r"|y - \hat{y}|^p where p = 3", "latex").tree) == "abs(label-pred)^p where p = 3"

@@ -82,12 +82,18 @@ READ = {
     "lambda p, pred=1, k=-1, j=2*3: p": "pred",
     "def lp(pred, label, p=2):\n    return torch.abs(pred - label)**p": "abs(pred-label)^2",
     "def f(pred, label, s=30.0):\n    return s*torch.square(pred - label)": "30*square(pred-label)",
+    "def hinge(s, y=1):\n    return torch.relu(1 - y*s)": "relu(1-label*score)",
     # what belongs to self is another thing than what has the same name here
     "w = y*self.w + 1\nw*p + self.w where w = 2": "(label*w+1)*pred + w where w = 2",
     "self.w = 3\nw = 2\nself.w*p + w": "3*pred + 2",
     # axes, and numbers to compare with
     "p.sum(1, True).mean()": "pred",
     "torch.mean(p, dim=1, keepdim=True)": "pred",
+    "p.mean(-1, True, torch.float32)": "pred",
+    "np.mean(p, None, np.float32)": "pred",
+    "torch.mean(p, self.dim)": "pred",
+    "tf.reduce_mean(p, keep_dims=True)": "pred",
+    "tf.reduce_sum(p, reduction_indices=0)": "pred",
     "torch.max(1-s, torch.zeros_like(s))": "max(1-score, 0)",
     "torch.max(1-s, torch.tensor(0))": "max(1-score, 0)",
     "(1-s).max(torch.tensor(0.))": "max(1-score, 0)",

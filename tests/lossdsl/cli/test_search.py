@@ -84,6 +84,14 @@ TRAINS = [
 ]  # fmt: skip
 
 
+def test_the_command_that_trains_names_nothing_that_train_refuses() -> None:
+    settings = assign(Settings(), "training.layers=[8]")
+    assert "--layers" not in training(SearchResult(Path("a run"), {"l2": 0.1}, 0, {}, 0.0, settings))
+    assert "--layers" in training(SearchResult(Path("r"), {"l2": 0.1}, 0, {}, 0.0, for_model(settings, "deepmodel")))
+    of_pairs = assign(for_model(Settings(), "ranknet"), "training.batch_size=64")
+    assert "--batch-size 64" in training(SearchResult(Path("r"), {"l2": 0.1}, 0, {}, 0.0, of_pairs))
+
+
 @pytest.mark.parametrize(("settings", "more"), TRAINS)
 def test_the_command_that_trains_with_the_result(settings: Settings, more: list[str]) -> None:
     settings = replace(settings, data="my data.csv")

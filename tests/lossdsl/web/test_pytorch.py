@@ -20,7 +20,7 @@ TABLE = [
     "bce", "mse", "hinge", "squared_hinge", "focal", "maxr", "sumr", "logmin", "huber", "exponential", "bpr",
     "label*log1p(score^2)*pred", "max(log(gamma), 2)*pred where gamma = 3", "pred*psqrt(label-pred)", 
     "clamp(score, -1, 1/3)", "focal where gamma in [1, 2]", "if(pred > 0.5, softplus(score), pinv(label))",
-    "pred*lambda where lambda = 2", "F*softplus(-score) + torch*log(pred) where F = 2, torch = 3",
+    "pred*lambda where lambda = 2", "F*softplus(-score) + torch*log(pred)*F_ where F = 2, F_ = 5, torch = 3",
 ]  # fmt: skip
 
 
