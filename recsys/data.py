@@ -237,9 +237,10 @@ def _rated(name: str, path: Path, table: Any, reading: Reading) -> Dataset:
     splitter = splits.SPLITTERS[reading.split]
     parts = splitter(rows, seed=reading.seed) if reading.split == "random" else splitter(rows)
     if names:
-        places = [part.context[:, 0] for part in parts]
+        places = [np.asarray(part.context, np.int64)[:, 0] for part in parts]
         encoded = features.encode(table, names, path, like=table.iloc[places[0]])
-        parts = [replace(part, context=encoded[place]) for part, place in zip(parts, places)]
+        train, validation, test = (replace(part, context=encoded[place]) for part, place in zip(parts, places))
+        parts = train, validation, test
     data = _heeded(from_columns(name, *parts, duplicates="keep"), reading, "it has no folds", "fold")
     return data if reading.split == "random" else _heeded(data, reading, "nothing is drawn for its split", "seed")
 
