@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -43,7 +44,7 @@ def settings_of(command: click.Command, *args: str) -> Settings:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(click.Abort):
         patch.setattr("lossdsl.search.session.search", contest)
         patch.setattr("lossdsl.search.contest.contest", contest)
-        patch.setattr("lossdsl.recsys.data.load", lambda *_: None)
+        patch.setattr("lossdsl.recsys.data.load", lambda *_: SimpleNamespace(notes=()))
         command.main([*args], standalone_mode=False)
     return found[0]
 
