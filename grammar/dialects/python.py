@@ -254,7 +254,7 @@ class _Statements(_Expressions):
         sign = self.peek(ahead + 1)
         if sign.kind != "sign" or sign.text not in ("=", "+=", "-=", "*=", "/=", "**="):
             return None
-        owner = self.next.text + "." if ahead else ""
+        owner = (self.next.text,) if ahead else ()
         for _ in range(ahead):
             self.take()
         name = self.take()
@@ -265,12 +265,13 @@ class _Statements(_Expressions):
         value = self.expression()
         if sign.text != "=":
             op = {"+=": "add", "-=": "sub", "*=": "mul", "/=": "div", "**=": "pow"}[sign.text]
-            old = self.node(Path((*owner.split(".")[:-1], name.text), Span(name.start, name.end)))
+            old = self.node(Path((*owner, name.text), Span(name.start, name.end)))
             value = apply(op, old, self.node(value))
         elif isinstance(value, Path):
             value = self.resolved(value)
-        self.known[owner + name.text] = value
-        return replace(name, text=owner + name.text)
+        key = ".".join((*owner, name.text))
+        self.known[key] = value
+        return replace(name, text=key)
 
     def leftover(self) -> LossSyntaxError:
         token = self.next

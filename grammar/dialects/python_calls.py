@@ -71,13 +71,12 @@ class Calls(Cursor):
         )
 
     def lookup(self, path: Path) -> Node:
-        name = path.parts[-1]
+        name, spelled = path.parts[-1], ".".join(path.parts)
         if len(path.parts) == 1 or (path.parts[0] in OWNERS and len(path.parts) == 2):
-            known = self.known.get(".".join(path.parts))
+            known = self.known.get(spelled)
             if known is not None:
                 return self.resolved(known)
             if len(path.parts) == 2 and len(name) == 1 and name in self.aliases:
-                spelled = ".".join(path.parts)
                 raise self.mark.error("LD304", f"what `{spelled}` is, is not clear", path.span.start, path.span.end,
                                       f"write the number that it has, or {self.aliases[name]}")  # fmt: skip
             if name in ("True", "False", "None"):
@@ -90,7 +89,7 @@ class Calls(Cursor):
         known_function = name in table.FUNCTIONS or name in table.REDUCTIONS
         if known_function and path.parts[0] in MODULES:
             message = f"the function `{name}` has no arguments here"
-            raise self.mark.error("LD015", message, span.start, span.end, f"write `{'.'.join(path.parts)}(x)`")
+            raise self.mark.error("LD015", message, span.start, span.end, f"write `{spelled}(x)`")
         hint = f"call it: `.{name}()`" if known_function else "a formula is made of numbers, names and function calls"
         message = f"attribute `.{name}` has no meaning in a formula"
         raise self.mark.error("LD012", message, span.start, span.end, hint)

@@ -104,21 +104,18 @@ def _prove(program: Program, first: float, last: float) -> tuple[float, float] |
         half = np.geomspace(TINY, 0.5, FIRST // 2 + 1)
         other = 1 - np.geomspace(2.0**-24, 0.5, FIRST // 2 + 1)
         edges = np.unique(np.concatenate([half, other]))
-    x, label = (edges[:-1], edges[1:]), _parts(np.array([first]), np.array([last]), LABELS if first < last else 1)
-    x, label = _each(x, label)
+    cells, halves = (LABELS, 2) if first < last else (1, 1)
+    x, label = _each((edges[:-1], edges[1:]), _parts(np.array([first]), np.array([last]), cells))
     for _ in range(ROUNDS):
         bad = _may_fail(program, *x, label)
         if not bad.any():
             return None
         low, high, least, most = x[0][bad], x[1][bad], label[0][bad], label[1][bad]
-        times = 2 if first < last else 1
-        if len(low) * AGAIN * times > MAX_LEFT * times * times:
+        if len(low) * AGAIN > MAX_LEFT * halves:
             break
-        x = _parts(low, high, AGAIN)
+        x = _parts(np.repeat(low, halves), np.repeat(high, halves), AGAIN)
+        least, most = _parts(least, most, halves)
         label = np.repeat(least, AGAIN), np.repeat(most, AGAIN)
-        if times > 1:
-            x = np.repeat(x[0], times), np.repeat(x[1], times)
-            label = _parts(*label, times)
     return float(low[0]), float(least[0])
 
 
